@@ -1,0 +1,84 @@
+"""Every setting of every process, read from the environment: `HQNAS_` and the name in capitals.
+
+    HQNAS_DATABASE_URL=postgresql://hqnas:…@db/hqnas HQNAS_BROKER_URL=redis://redis:6379/0 hqnas controller
+
+Durations are seconds. Nothing else in the project reads the environment.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class InvalidSettings(ValueError):
+    """The environment holds a value that no process can start with; the message names the variable."""
+
+
+class Settings(BaseSettings):
+    """What a process is told by its environment. Frozen: made once at the start of a process and passed on."""
+
+    model_config = SettingsConfigDict(env_prefix="HQNAS_", frozen=True)
+
+    home: Path = Field(
+        default=Path("~/.local/share/hqnas"), description="data of the embedded PostgreSQL and of the local broker"
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://…; without it, `hqnas up` embeds one"
+    )
+    broker_url: SecretStr | None = Field(
+        default=None, description="redis://… or filesystem:///folder; default: a folder in HQNAS_HOME"
+    )
+    url: str = Field(default="http://127.0.0.1:8000", description="the API, for the client and the command line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    lease_s: PositiveFloat = Field(default=30.0, description="an evaluation not renewed for this long is put back")
+    renew_s: PositiveFloat = Field(default=5.0, description="how often a worker renews its leases and its own beat")
+    worker_timeout_s: PositiveFloat = Field(default=30.0, description="a worker silent for this long counts no slots")
+    rering_s: PositiveFloat = Field(
+        default=60.0, description="a dispatched evaluation unclaimed for this long is sent again"
+    )
+    poll_s: PositiveFloat = Field(default=1.0, description="how often a controller looks without being notified")
+    dispatch_per_slot: PositiveInt = Field(default=2, description="evaluations in the broker for each worker slot")
+    crash_limit: PositiveInt = Field(default=3, description="an evaluation that kills its process so often fails")
+    lost_limit: PositiveInt = Field(default=10, description="an evaluation whose worker vanishes so often fails")
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @classmethod
+    def load(cls) -> Self:
+        """Returns the settings of the environment.
+
+        Raises:
+            InvalidSettings: a variable has a value of the wrong kind.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = "HQNAS_" + "_".join(str(part) for part in first["loc"]).upper()
+            raise InvalidSettings(f"{name}: {first['msg']}, not {first['input']!r}") from error
+
+    @property
+    def resolved_broker_url(self) -> str:
+        """The broker's URL, by default the local folder broker in `home`."""
+        if self.broker_url is not None:
+            return self.broker_url.get_secret_value()
+        return f"filesystem://{self.home / 'broker'}"
+
+    def require_database_url(self) -> str:
+        """Returns the database's URL.
+
+        Raises:
+            InvalidSettings: none is set.
+        """
+        if self.database_url is None:
+            raise InvalidSettings(
+                "HQNAS_DATABASE_URL is not set; set it to postgresql://…, or use `hqnas up`, which embeds a database"
+            )
+        return self.database_url.get_secret_value()

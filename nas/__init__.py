@@ -1,0 +1,14 @@
+"""The search itself, with no I/O: what may be built, how it is measured, and what is tried next.
+
+Rooms, each importing only those below it:
+
+    evaluation              measures one genome under one protocol
+    algorithms | training   proposes candidates | fits hybrid models
+    metrics                 what is measured, one file a metric
+    engines                 simulate circuits
+    circuits                a genome as a list of operations, and its renderings
+    space                   genes, genomes, and the space they are drawn from
+    spec                    what a person submits, and every limit on it
+
+`spec`, `space` and `circuits` are plain Python, so the API can import them without torch or PennyLane.
+"""

@@ -1,0 +1,122 @@
+"""What a genome becomes on a data set: the circuit and the widths of the classical layers around it.
+
+    x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ expectations ── Linear, ReLU … Linear ──▶ logits
+
+In `pure-quantum` no classical layer stands around the circuit: principal components fitted on the training split go
+in, and fixed means of the expectations are the logits. In the hybrid modes the classical part does the reduction.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from nas.circuits.circuit import Angle, Circuit, Operation
+from nas.circuits.gates import AMPLITUDE
+from nas.space.genome import Genome
+from nas.space.layout import edges, pauli_words
+from nas.spec.protocol import Protocol
+
+
+class UnbuildableGenome(ValueError):
+    """A genome that no network can be made of on this data set; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A network to measure. Widths are all layer sizes from end to end, and empty where there is no classical part."""
+
+    genome: Genome
+    circuit: Circuit
+    n_features: int
+    n_classes: int
+    n_inputs: int  #: numbers that enter the circuit
+    pre_widths: tuple[int, ...]
+    post_widths: tuple[int, ...]
+
+    @classmethod
+    def build(cls, genome: Genome, protocol: Protocol) -> Self:
+        """Returns the architecture of a genome under a protocol.
+
+        Raises:
+            UnbuildableGenome: a pure circuit gives out fewer expectations than there are classes.
+        """
+        n_features, n_classes = protocol.dataset.n_features, protocol.dataset.n_classes
+        is_hybrid = protocol.training.mode != "pure-quantum"
+        n_inputs = _input_count(genome, n_features, is_hybrid=is_hybrid)
+        circuit = build_circuit(genome, n_inputs)
+        n_outputs = len(circuit.observables)
+        if not is_hybrid and n_outputs < n_classes and not (n_outputs == 1 and n_classes == 2):
+            raise UnbuildableGenome(f"{n_outputs} expectations cannot tell {n_classes} classes apart")
+        return cls(
+            genome=genome,
+            circuit=circuit,
+            n_features=n_features,
+            n_classes=n_classes,
+            n_inputs=n_inputs,
+            pre_widths=(n_features, *genome.pre_layers, n_inputs) if is_hybrid else (),
+            post_widths=(n_outputs, *genome.post_layers, n_classes) if is_hybrid else (),
+        )
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether classical layers stand around the circuit."""
+        return bool(self.pre_widths)
+
+
+def build_circuit(genome: Genome, n_inputs: int) -> Circuit:
+    """Returns the circuit of a genome whose encoding takes `n_inputs` features.
+
+    A layer is its rotations on every qubit, gate by gate, then its entangler along the topology. Weights are numbered
+    in that order. With re-uploading the encoding stands before every layer, else before the first alone.
+    """
+    encoding = encoding_operations(genome.encoding, genome.qubits, n_inputs)
+    operations: list[Operation] = []
+    n_weights = 0
+
+    def weight() -> Angle:
+        nonlocal n_weights
+        n_weights += 1
+        return Angle(weight=n_weights - 1)
+
+    for layer in range(genome.layers):
+        if layer == 0 or genome.reuploading:
+            operations.extend(encoding)
+        for gate in genome.rotations[layer]:
+            operations.extend(Operation(gate, (wire,), weight()) for wire in range(genome.qubits))
+        entangler = genome.entangler[layer]
+        if entangler is None:
+            continue
+        for edge in edges(genome.topology[layer], genome.qubits):
+            has_angle = entangler.startswith("cr")
+            gate = "cx" if entangler == "cnot" else entangler
+            operations.append(Operation(gate, edge, weight() if has_angle else None))
+    return Circuit(genome.qubits, tuple(operations), pauli_words(genome.observable, genome.qubits))
+
+
+def encoding_operations(encoding: str, n_qubits: int, n_inputs: int) -> tuple[Operation, ...]:
+    """Returns the operations that put features into the state.
+
+    `angle-z` starts with a Hadamard, without which RZ would do nothing to |0⟩. `iqp` is one repetition of
+    H, RZ(x_i), RZZ(x_i x_j) over all pairs (Havlíček et al. 2019, arXiv 1804.11326). With fewer inputs than qubits,
+    the inputs repeat over the wires.
+    """
+    wires = range(n_qubits)
+    if encoding == "amplitude":
+        return (Operation(AMPLITUDE, tuple(wires), features=(0, n_inputs - 1)),)
+    feature = [wire % n_inputs for wire in wires]
+    if encoding in ("angle-x", "angle-y"):
+        gate = "r" + encoding[-1]
+        return tuple(Operation(gate, (wire,), Angle(features=(feature[wire],))) for wire in wires)
+    hadamards = tuple(Operation("h", (wire,)) for wire in wires)
+    phases = tuple(Operation("rz", (wire,), Angle(features=(feature[wire],))) for wire in wires)
+    if encoding == "angle-z":
+        return (*hadamards, *phases)
+    pairs = tuple(
+        Operation("rzz", (a, b), Angle(features=(feature[a], feature[b]))) for a, b in edges("full", n_qubits)
+    )
+    return (*hadamards, *phases, *pairs)
+
+
+def _input_count(genome: Genome, n_features: int, *, is_hybrid: bool) -> int:
+    if genome.encoding == "amplitude":
+        return min(n_features, 1 << genome.qubits)
+    return genome.qubits if is_hybrid else min(n_features, genome.qubits)

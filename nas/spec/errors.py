@@ -1,0 +1,81 @@
+"""What is wrong with a spec, as a list of paths and sentences that a person can act on."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from nas.spec.genes import TAGS
+from nas.spec.search import SearchSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refused value: where it stands, and what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class InvalidSpec(ValueError):
+    """A spec was refused; `problems` says where and why, never empty."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+def parse_spec(document: Any) -> SearchSpec:
+    """Returns the validated spec of a decoded YAML or JSON document.
+
+    Raises:
+        InvalidSpec: with every problem that was found, not only the first.
+    """
+    if not isinstance(document, dict):
+        raise InvalidSpec((Problem("", f"a spec is a mapping of keys to values, not {_shown(document)}"),))
+    try:
+        return SearchSpec.model_validate(document)
+    except ValidationError as error:
+        raise InvalidSpec(problems_of(error)) from error
+
+
+def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    """Returns pydantic's findings with the paths as they were written."""
+    return tuple(
+        Problem(_path(item["loc"]), _sentence(item))  # type: ignore[arg-type]  # ErrorDetails is a TypedDict
+        for item in error.errors(include_url=False)
+    )
+
+
+def _path(loc: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in loc if part not in TAGS)
+
+
+def _sentence(item: dict[str, Any]) -> str:
+    kind, value = item["type"], item.get("input")
+    if kind == "extra_forbidden":
+        key = str(item["loc"][-1])
+        close = get_close_matches(key, _all_keys(), n=1)
+        return f"unknown key '{key}'" + (f"; did you mean '{close[0]}'?" if close else "; remove it")
+    if kind == "missing":
+        return "is required and missing"
+    if kind == "too_short" and value in ([], ()):
+        return "is empty; give at least one choice"
+    message: str = item["msg"]
+    message = message[0].lower() + message[1:]
+    return message if isinstance(value, dict | list) or _shown(value) in message else f"{message}, not {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _all_keys() -> list[str]:
+    schema = SearchSpec.model_json_schema()
+    models = [schema, *schema.get("$defs", {}).values()]
+    return sorted({key for model in models for key in model.get("properties", {})})

@@ -1,0 +1,30 @@
+"""Bounds on what a spec may ask for. They keep one request from costing more than a cluster has."""
+
+from typing import Final
+
+#: State vectors that an engine holds in memory with room for batches, at complex128.
+ENGINE_QUBITS: Final[dict[str, int]] = {
+    "default.qubit": 16,
+    "lightning.qubit": 24,
+    "lightning.gpu": 28,
+}
+
+MAX_CHOICES = 256
+MAX_LAYERS = 64
+MAX_HIDDEN_LAYERS = 8
+MAX_WIDTH = 4096
+MAX_ROTATIONS = 8
+MAX_OBJECTIVES = 6
+MAX_CONSTRAINTS = 32
+MAX_POPULATION = 2_000
+MAX_GENERATIONS = 10_000
+MAX_EVALUATIONS = 1_000_000
+MAX_EPOCHS = 10_000
+MAX_BATCH_SIZE = 65_536
+MAX_REPLICATES = 100
+MAX_SAMPLES = 1_000_000
+MAX_BINS = 10_000
+MAX_DATASET_SAMPLES = 20_000
+MAX_FEATURES = 512
+MAX_SEED = 2**31 - 1
+MAX_NAME = 120

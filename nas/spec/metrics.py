@@ -1,0 +1,56 @@
+"""The catalogue of metrics: name, direction, unit, version and what measuring it takes.
+
+Only facts live here, so that a spec can be validated without loading a simulator; the definitions are in
+`nas.metrics`, one file a metric, under the same names. A changed definition is a new version.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+Goal = Literal["minimize", "maximize"]
+
+
+class Needs(StrEnum):
+    """What has to happen before a metric is known, cheapest first."""
+
+    NOTHING = "nothing"  #: exact, from the circuit description alone
+    SIMULATION = "simulation"  #: states or gradients at random weights
+    TRAINING = "training"  #: a fitted model
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """What is known of a metric before it is measured."""
+
+    name: str
+    goal: Goal
+    unit: str
+    needs: Needs
+    summary: str
+    version: int = 1
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the metric is exact and known before any simulation."""
+        return self.needs is Needs.NOTHING
+
+
+_CATALOGUE = (
+    MetricInfo("validation_accuracy", "maximize", "share", Needs.TRAINING, "correct on the validation split"),
+    MetricInfo("validation_loss", "minimize", "nats", Needs.TRAINING, "cross-entropy on the validation split"),
+    MetricInfo("expressibility", "minimize", "nats", Needs.SIMULATION, "KL divergence of fidelities to Haar"),
+    MetricInfo("entangling_capability", "maximize", "Meyer-Wallach Q", Needs.SIMULATION, "mean Q at random weights"),
+    MetricInfo("gradient_variance", "maximize", "log10", Needs.SIMULATION, "mean gradient variance, live parameters"),
+    MetricInfo("dead_parameters", "minimize", "share", Needs.SIMULATION, "parameters that cannot change the cost"),
+    MetricInfo("qubits", "minimize", "count", Needs.NOTHING, "width of the circuit"),
+    MetricInfo("layers", "minimize", "count", Needs.NOTHING, "variational layers"),
+    MetricInfo("circuit_depth", "minimize", "moments", Needs.NOTHING, "longest chain of operations"),
+    MetricInfo("gates", "minimize", "count", Needs.NOTHING, "operations, state preparation included"),
+    MetricInfo("two_qubit_gates", "minimize", "count", Needs.NOTHING, "gates on two wires"),
+    MetricInfo("quantum_parameters", "minimize", "count", Needs.NOTHING, "trainable circuit weights"),
+    MetricInfo("classical_parameters", "minimize", "count", Needs.NOTHING, "weights of the classical layers"),
+    MetricInfo("flops", "minimize", "FLOP", Needs.NOTHING, "one training step of one sample, simulated"),
+)
+
+METRICS: Final[dict[str, MetricInfo]] = {info.name: info for info in _CATALOGUE}

@@ -1,0 +1,49 @@
+"""How an evaluation measures: all of a spec that can change a number, and nothing else.
+
+Two searches of a team whose protocols are equal share the evaluations of the genomes they have in common.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from nas.spec.metrics import METRICS
+from nas.spec.search import Dataset, EngineName, MetricSettings, SearchSpec, Training
+
+
+class Protocol(BaseModel):
+    """The conditions of a measurement: data, training, metrics with their versions, engine, precision, device."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: Dataset
+    training: Training
+    metrics: dict[str, int]  #: name to version of its definition
+    settings: MetricSettings
+    engine: EngineName
+    precision: Literal["complex128"] = "complex128"
+    device: Literal["cpu", "gpu"]
+
+    @classmethod
+    def from_spec(cls, spec: SearchSpec) -> Self:
+        """Returns the protocol that every candidate of this search is measured under."""
+        return cls(
+            dataset=spec.dataset,
+            training=spec.training,
+            metrics={name: METRICS[name].version for name in spec.measured},
+            settings=spec.metrics.model_copy(update={"also": []}),
+            engine=spec.engine,
+            device=spec.device,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the protocol as JSON values."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
