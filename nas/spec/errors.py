@@ -1,5 +1,6 @@
 """What is wrong with a spec, as a list of paths and sentences that a person can act on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -45,17 +46,19 @@ def parse_spec(document: Any) -> SearchSpec:
 
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:
     """Returns pydantic's findings with the paths as they were written."""
-    return tuple(
-        Problem(_path(item["loc"]), _sentence(item))  # type: ignore[arg-type]  # ErrorDetails is a TypedDict
-        for item in error.errors(include_url=False)
-    )
+    return problems_from(error.errors(include_url=False))
+
+
+def problems_from(items: Sequence[Mapping[str, Any]], *, skip: int = 0) -> tuple[Problem, ...]:
+    """Returns pydantic's error items as problems; the first `skip` parts of each path are left out."""
+    return tuple(Problem(_path(item["loc"][skip:]), _sentence(item)) for item in items)
 
 
 def _path(loc: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in loc if part not in TAGS)
 
 
-def _sentence(item: dict[str, Any]) -> str:
+def _sentence(item: Mapping[str, Any]) -> str:
     kind, value = item["type"], item.get("input")
     if kind == "extra_forbidden":
         key = str(item["loc"][-1])

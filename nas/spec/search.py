@@ -264,6 +264,12 @@ class SearchSpec(_Model):
         return tuple(name for name, info in METRICS.items() if name in wanted or info.is_static)
 
     @property
+    def n_planned(self) -> int:
+        """Most candidates that the search may propose."""
+        most = self.algorithm.population * self.algorithm.generations
+        return most if self.budget.evaluations is None else min(most, self.budget.evaluations)
+
+    @property
     def has_training(self) -> bool:
         """Whether any wanted metric needs a fitted model."""
         return any(METRICS[name].needs is Needs.TRAINING for name in self.measured)

@@ -1,0 +1,156 @@
+"""The documents that the API answers with."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from models.states import CandidateState, EvaluationState, SearchState
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """Part of a list; `next_cursor` leads to the next part and is null at the end."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="pass it as `cursor` to go on")
+
+
+class ObjectiveDocument(BaseModel):
+    """An objective with the direction that the search takes it in."""
+
+    metric: str = Field(examples=["validation_accuracy"])
+    goal: str = Field(examples=["maximize"])
+    unit: str = Field(examples=["share"])
+
+
+class ProgressDocument(BaseModel):
+    """How far a search is."""
+
+    generation: int | None = Field(description="being evaluated, from 0")
+    generations: int = Field(description="of the algorithm")
+    candidates: int = Field(description="proposed so far")
+    evaluated: int = Field(description="measured so far, reused results included")
+    failed: int = Field(description="that could not be measured")
+    waiting: int = Field(description="for a result")
+    cached: int = Field(description="whose result was there before they were proposed")
+    planned: int = Field(description="most candidates that the search may propose")
+    evaluations_per_second: float | None = Field(description="over the last minute")
+    time_left_s: float | None = Field(description="at that rate, in seconds")
+    hypervolume: float | None = Field(description="of the front, up to the reference point")
+    front_size: int
+
+
+class SearchSummary(BaseModel):
+    """A search without its spec."""
+
+    id: UUID
+    name: str = Field(examples=["wine-hybrid"])
+    state: SearchState
+    reason: str | None = Field(description="why the search ended")
+    notice: str | None = Field(description="what an operator may want to do while it runs")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    revision: int = Field(description="grows with each visible change; the ETag of what is polled")
+    objectives: list[ObjectiveDocument]
+    progress: ProgressDocument
+    reference_point: dict[str, float] | None = Field(description="of the hypervolume, kept for the search's life")
+
+
+class SearchDocument(SearchSummary):
+    """A search with its spec, defaults filled in."""
+
+    spec: dict[str, Any]
+
+
+class CandidateDocument(BaseModel):
+    """An architecture proposed in a search."""
+
+    id: UUID
+    search_id: UUID
+    generation: int
+    index: int
+    state: CandidateState
+    digest: str = Field(description="identity of the architecture: SHA-256 of the canonical genome")
+    genome: dict[str, Any]
+    objectives: dict[str, float] | None = Field(examples=[{"validation_accuracy": 0.97, "expressibility": 0.02}])
+    violation: float | None = Field(description="of the constraints together; 0 where all hold")
+    metrics: dict[str, Any] = Field(
+        description="by name: value, std_error (a number, or 'exact'), unit, version",
+        examples=[{"two_qubit_gates": {"value": 6, "std_error": "exact", "unit": "count", "version": 1}}],
+    )
+    is_on_front: bool
+    error: dict[str, Any] | None = Field(description="why there is no result: class and message")
+
+
+class EvaluationDocument(BaseModel):
+    """The measurement behind a candidate, which other searches of the team may share."""
+
+    id: UUID
+    state: EvaluationState
+    attempt: int
+    engine: dict[str, Any] | None
+    worker: str | None
+    seconds: float | None = Field(description="from claim to record, of the last attempt")
+    is_cached: bool
+
+
+class CandidateDetail(CandidateDocument):
+    """A candidate with its circuit, training curves and measurement. Metrics come with protocol and details."""
+
+    circuit: dict[str, Any]
+    drawing: str
+    pennylane: str = Field(description="Python source that builds the network")
+    curves: list[list[dict[str, Any]]] = Field(description="one list of epochs a replicate")
+    evaluation: EvaluationDocument
+
+
+class FrontDocument(BaseModel):
+    """The non-dominated feasible candidates found so far."""
+
+    search_id: UUID
+    revision: int
+    objectives: list[ObjectiveDocument]
+    hypervolume: float | None
+    reference_point: dict[str, float] | None
+    items: list[CandidateDocument]
+
+
+class GenerationDocument(BaseModel):
+    """A completed step of the algorithm."""
+
+    number: int
+    evaluations: int = Field(description="candidates settled up to and with it")
+    hypervolume: float | None
+    finished_at: datetime
+
+
+class WorkerDocument(BaseModel):
+    """A live worker."""
+
+    name: str
+    device: str
+    slots: int
+    hardware: dict[str, Any]
+    versions: dict[str, str]
+    started_at: datetime
+    beat_at: datetime
+
+
+class HealthDocument(BaseModel):
+    """The process answers."""
+
+    status: str = Field(examples=["ok"])
+    version: str
+
+
+class ReadinessDocument(BaseModel):
+    """Whether requests can be served, and work done."""
+
+    status: str = Field(description="ready; degraded: served, but nothing would be evaluated; unavailable")
+    database: bool
+    schema_is_current: bool
+    slots: dict[str, int] = Field(description="of live workers, by device class")

@@ -1,0 +1,154 @@
+"""From rows to documents."""
+
+from typing import Any
+
+from nas.circuits.drawing import draw
+from nas.circuits.pennylane_source import pennylane_source
+
+from api.documents import (
+    CandidateDetail,
+    CandidateDocument,
+    EvaluationDocument,
+    FrontDocument,
+    ObjectiveDocument,
+    ProgressDocument,
+    SearchDocument,
+    SearchSummary,
+)
+from models import Candidate, Evaluation, Search
+from models.states import SEARCH_OPEN, SearchState
+from nas.circuits import Architecture
+from nas.space.genome import Genome
+from nas.spec import Protocol, SearchSpec
+
+
+def search_summary(search: Search, *, rate: float | None, slots: dict[str, int]) -> SearchSummary:
+    """Returns a search without its spec.
+
+    Args:
+        search: the row.
+        rate: evaluations a second over the last minute, if there were any.
+        slots: of live workers, by device class.
+    """
+    return SearchSummary(**_summary(search, rate, slots))
+
+
+def search_document(search: Search, *, rate: float | None, slots: dict[str, int]) -> SearchDocument:
+    """Returns a search with its spec; the arguments are those of `search_summary`."""
+    return SearchDocument(spec=search.spec, **_summary(search, rate, slots))
+
+
+def front_document(search: Search, candidates: list[Candidate]) -> FrontDocument:
+    """Returns the front of a search."""
+    spec = SearchSpec.model_validate(search.spec)
+    return FrontDocument(
+        search_id=search.id,
+        revision=search.revision,
+        objectives=_objectives(spec),
+        hypervolume=search.hypervolume,
+        reference_point=search.reference_point,
+        items=[candidate_document(candidate, spec) for candidate in candidates],
+    )
+
+
+def candidate_document(candidate: Candidate, spec: SearchSpec) -> CandidateDocument:
+    """Returns a candidate as it stands in lists."""
+    return CandidateDocument(**_candidate(candidate, spec))
+
+
+def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Search) -> CandidateDetail:
+    """Returns a candidate with everything that is known of it."""
+    spec = SearchSpec.model_validate(search.spec)
+    architecture = Architecture.build(Genome.from_json(candidate.genome), Protocol.from_spec(spec))
+    # The result of a search that was told is final, though a later search may have the evaluation tried again.
+    result: dict[str, Any] = (evaluation.result or {}) if candidate.metrics is not None else {}
+    seconds = None
+    if evaluation.started_at is not None and evaluation.finished_at is not None:
+        seconds = (evaluation.finished_at - evaluation.started_at).total_seconds()
+    fields = _candidate(candidate, spec)
+    return CandidateDetail(
+        **{**fields, "metrics": result.get("metrics", {})},
+        circuit=architecture.circuit.to_json(),
+        drawing=draw(architecture.circuit),
+        pennylane=pennylane_source(architecture),
+        curves=result.get("curves", []),
+        evaluation=EvaluationDocument(
+            id=evaluation.id,
+            state=evaluation.state,
+            attempt=evaluation.attempt,
+            engine=result.get("engine"),
+            worker=evaluation.worker,
+            seconds=seconds,
+            is_cached=candidate.is_cached,
+        ),
+    )
+
+
+def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[str, Any]:
+    spec = SearchSpec.model_validate(search.spec)
+    is_open = search.state in SEARCH_OPEN
+    left = spec.n_planned - search.n_settled
+    progress = ProgressDocument(
+        generation=search.generation,
+        generations=spec.algorithm.generations,
+        candidates=search.n_candidates,
+        evaluated=search.n_settled - search.n_failed,
+        failed=search.n_failed,
+        waiting=search.n_candidates - search.n_settled if is_open else 0,
+        cached=search.n_cached,
+        planned=spec.n_planned,
+        evaluations_per_second=rate,
+        time_left_s=left / rate if rate and is_open else None,
+        hypervolume=search.hypervolume,
+        front_size=search.n_front,
+    )
+    return {
+        "id": search.id,
+        "name": search.name,
+        "state": search.state,
+        "reason": search.reason,
+        "notice": _notice(search, spec, slots),
+        "created_at": search.created_at,
+        "started_at": search.started_at,
+        "finished_at": search.finished_at,
+        "revision": search.revision,
+        "objectives": _objectives(spec),
+        "progress": progress,
+        "reference_point": search.reference_point,
+    }
+
+
+def _notice(search: Search, spec: SearchSpec, slots: dict[str, int]) -> str | None:
+    if search.state == SearchState.RUNNING and not slots.get(spec.device):
+        return f"no live worker takes {spec.device} work; start one with `hqnas worker --device {spec.device}`"
+    return None
+
+
+def _objectives(spec: SearchSpec) -> list[ObjectiveDocument]:
+    return [
+        ObjectiveDocument(
+            metric=objective.metric,
+            goal="maximize" if objective.is_maximized else "minimize",
+            unit=objective.info.unit,
+        )
+        for objective in spec.objectives
+    ]
+
+
+def _candidate(candidate: Candidate, spec: SearchSpec) -> dict[str, Any]:
+    names = [objective.metric for objective in spec.objectives]
+    values = candidate.objectives
+    return {
+        "id": candidate.id,
+        "search_id": candidate.search_id,
+        "generation": candidate.generation,
+        "index": candidate.index,
+        "state": candidate.state,
+        "digest": candidate.digest,
+        "genome": candidate.genome,
+        "objectives": None if values is None else dict(zip(names, values, strict=True)),
+        "violation": candidate.violation,
+        "metrics": candidate.metrics or {},
+        "is_on_front": candidate.on_front,
+        "error": candidate.error,
+    }

@@ -1,0 +1,1 @@
+"""Alembic migrations, one dated file a change; they import no application code."""

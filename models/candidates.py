@@ -1,0 +1,151 @@
+"""Candidates: proposing, telling results, the survivors and the front."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from models.states import EVALUATION_SETTLED, CandidateState
+from models.tables import Candidate, Evaluation, Search
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The outcome of one candidate, as the search sees it."""
+
+    candidate_id: uuid.UUID
+    objectives: list[float] | None  #: None for a failure
+    violation: float | None
+    metrics: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class Candidates:
+    """The candidates of searches, always in (generation, index) order."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def propose(self, search: Search, generation: int, rows: list[dict[str, Any]]) -> None:
+        """Adds a generation's candidates. Repeating it after an unknown commit adds nothing.
+
+        Args:
+            search: the locked search.
+            generation: its number.
+            rows: values of `genome`, `digest`, `evaluation_id` and `is_cached`, in order.
+        """
+        values = [
+            {**row, "search_id": search.id, "generation": generation, "index": index} for index, row in enumerate(rows)
+        ]
+        self._session.execute(insert(Candidate).values(values))
+        search.generation = generation
+        search.n_candidates += len(rows)
+        search.n_cached += sum(row["is_cached"] for row in rows)
+
+    def digests(self, search_id: uuid.UUID) -> set[str]:
+        """Returns the digests of all genomes proposed so far."""
+        return set(self._session.scalars(select(Candidate.digest).where(Candidate.search_id == search_id)))
+
+    def untold(self, search_id: uuid.UUID) -> list[Row[Candidate, Evaluation]]:
+        """Returns waiting candidates whose evaluation is settled, with it, in (generation, index) order."""
+        statement = (
+            select(Candidate, Evaluation)
+            .join(Evaluation, Evaluation.id == Candidate.evaluation_id)
+            .where(
+                Candidate.search_id == search_id,
+                Candidate.state == CandidateState.WAITING,
+                Evaluation.state.in_(EVALUATION_SETTLED),
+            )
+            .order_by(Candidate.generation, Candidate.index)
+        )
+        return list(self._session.execute(statement))
+
+    def tell(self, search: Search, outcomes: Iterable[Told]) -> None:
+        """Settles waiting candidates; one that is settled already is left as it is, so a result counts once."""
+        for told in outcomes:
+            has_failed = told.objectives is None
+            changed = self._session.scalars(
+                update(Candidate)
+                .where(Candidate.id == told.candidate_id, Candidate.state == CandidateState.WAITING)
+                .values(
+                    state=CandidateState.FAILED if has_failed else CandidateState.EVALUATED,
+                    objectives=told.objectives,
+                    violation=told.violation,
+                    metrics=told.metrics,
+                    error=told.error,
+                    settled_at=func.now(),
+                )
+                .returning(Candidate.id)
+            ).all()
+            search.n_settled += len(changed)
+            search.n_failed += len(changed) if has_failed else 0
+
+    def count_waiting(self, search_id: uuid.UUID) -> int:
+        """Returns how many candidates have no result yet."""
+        statement = select(func.count()).where(
+            Candidate.search_id == search_id, Candidate.state == CandidateState.WAITING
+        )
+        return self._session.scalar(statement) or 0
+
+    def parents_and_offspring(self, search: Search) -> list[Candidate]:
+        """Returns the survivors so far and the current generation: all that the next selection needs."""
+        statement = (
+            select(Candidate)
+            .where(Candidate.search_id == search.id)
+            .where(Candidate.is_survivor | (Candidate.generation == search.generation))
+            .order_by(Candidate.generation, Candidate.index)
+            .execution_options(populate_existing=True)
+        )
+        return list(self._session.scalars(statement))
+
+    def set_survivors(self, search_id: uuid.UUID, ids: Iterable[uuid.UUID]) -> None:
+        """Makes exactly these candidates the population that the next generation descends from."""
+        survivors = list(ids)
+        for is_survivor in (True, False):
+            chosen = Candidate.id.in_(survivors) if is_survivor else Candidate.id.not_in(survivors)
+            self._session.execute(
+                update(Candidate)
+                .where(Candidate.search_id == search_id, Candidate.is_survivor.is_(not is_survivor), chosen)
+                .values(is_survivor=is_survivor)
+            )
+
+    def front(self, search_id: uuid.UUID) -> list[Candidate]:
+        """Returns the non-dominated feasible candidates in (generation, index) order."""
+        statement = (
+            select(Candidate)
+            .where(Candidate.search_id == search_id, Candidate.on_front)
+            .order_by(Candidate.generation, Candidate.index)
+        )
+        return list(self._session.scalars(statement))
+
+    def move_front(self, search_id: uuid.UUID, *, enter: list[uuid.UUID], leave: list[uuid.UUID]) -> None:
+        """Puts candidates on the front and takes others off it."""
+        for ids, on_front in ((leave, False), (enter, True)):
+            if ids:
+                self._session.execute(
+                    update(Candidate)
+                    .where(Candidate.search_id == search_id, Candidate.id.in_(ids))
+                    .values(on_front=on_front)
+                )
+
+    def page(self, search_id: uuid.UUID, *, limit: int, after: tuple[int, int] | None) -> list[Candidate]:
+        """Returns up to `limit` candidates in (generation, index) order, after the given one."""
+        place = tuple_(Candidate.generation, Candidate.index)
+        statement = select(Candidate).where(Candidate.search_id == search_id)
+        if after is not None:
+            statement = statement.where(place > after)
+        return list(self._session.scalars(statement.order_by(Candidate.generation, Candidate.index).limit(limit)))
+
+    def get(self, team_id: uuid.UUID, candidate_id: uuid.UUID) -> Row[Candidate, Evaluation, Search] | None:
+        """Returns the team's candidate with its evaluation and search, or None."""
+        statement = (
+            select(Candidate, Evaluation, Search)
+            .join(Evaluation, Evaluation.id == Candidate.evaluation_id)
+            .join(Search, Search.id == Candidate.search_id)
+            .where(Candidate.id == candidate_id, Search.team_id == team_id)
+        )
+        return self._session.execute(statement).one_or_none()

@@ -1,0 +1,33 @@
+"""Brings a database to the newest schema, and tells whether it is there."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, make_url
+
+
+def migrate(url: str) -> None:
+    """Applies the migrations that the database lacks; several processes may try at once, one does it."""
+    command.upgrade(alembic_config(url), "head")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has exactly the newest schema."""
+    with engine.connect() as connection:
+        here = MigrationContext.configure(connection).get_current_heads()
+    return set(here) == set(ScriptDirectory.from_config(alembic_config("")).get_heads())
+
+
+def alembic_config(url: str) -> Config:
+    """Returns Alembic's configuration for the migrations of this installation."""
+    spec = find_spec("migrations")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    config = Config()
+    config.set_main_option("script_location", str(Path(spec.submodule_search_locations[0])).replace("%", "%%"))
+    config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg") if url else None
+    return config

@@ -1,0 +1,150 @@
+"""Searches: submitting, reading, picking the next that can move, ending."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.states import EVALUATION_SETTLED, SEARCH_OPEN, CandidateState, SearchState
+from models.tables import Candidate, Evaluation, Generation, Search
+
+#: Over how long the rate of evaluations is taken.
+RATE_WINDOW = timedelta(seconds=60)
+
+
+class Searches:
+    """The searches of all teams. Methods that take a team see only its own."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def submit(
+        self, team_id: uuid.UUID, *, name: str, spec: dict[str, Any], idempotency_key: str | None
+    ) -> tuple[Search, bool]:
+        """Returns the new search and True, or the one submitted earlier under the same key and False."""
+        values = {"id": new_id(), "team_id": team_id, "name": name, "spec": spec, "idempotency_key": idempotency_key}
+        statement = insert(Search).values(values).on_conflict_do_nothing(index_elements=["team_id", "idempotency_key"])
+        search_id = self._session.scalar(statement.returning(Search.id))
+        if search_id is not None:
+            return self._session.get_one(Search, search_id), True
+        earlier = select(Search).where(Search.team_id == team_id, Search.idempotency_key == idempotency_key)
+        return self._session.scalars(earlier).one(), False
+
+    def get(self, team_id: uuid.UUID, search_id: uuid.UUID) -> Search | None:
+        """Returns the team's search, or None."""
+        return self._session.scalar(select(Search).where(Search.id == search_id, Search.team_id == team_id))
+
+    def revision(self, team_id: uuid.UUID, search_id: uuid.UUID) -> int | None:
+        """Returns the revision alone: all that an unchanged search costs a poller."""
+        return self._session.scalar(select(Search.revision).where(Search.id == search_id, Search.team_id == team_id))
+
+    def page(
+        self, team_id: uuid.UUID, *, limit: int, before: uuid.UUID | None, state: SearchState | None
+    ) -> list[Search]:
+        """Returns up to `limit` searches, newest first, of those older than `before`."""
+        statement = select(Search).where(Search.team_id == team_id).order_by(Search.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(Search.id < before)
+        if state is not None:
+            statement = statement.where(Search.state == state)
+        return list(self._session.scalars(statement))
+
+    def take_movable(self) -> Search | None:
+        """Returns a locked search that can move, the longest untouched first, or None.
+
+        SKIP LOCKED: another controller is advancing that one already, and waiting for it would only serialise us.
+        """
+        statement = (
+            select(Search)
+            .where(Search.state.in_(SEARCH_OPEN), _can_move())
+            .order_by(Search.advanced_at.asc().nulls_first(), Search.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        return self._session.scalar(statement)
+
+    def lock(self, team_id: uuid.UUID, search_id: uuid.UUID) -> Search | None:
+        """Returns the team's search with its row locked, waiting for a controller that is advancing it."""
+        statement = select(Search).where(Search.id == search_id, Search.team_id == team_id).with_for_update()
+        return self._session.scalar(statement)
+
+    def begin(self, search: Search, *, wall_time_s: float | None, versions: dict[str, Any]) -> None:
+        """Starts the clock of a queued search."""
+        search.state = SearchState.RUNNING
+        search.versions = versions
+        search.started_at = self._now()
+        if wall_time_s is not None:
+            search.deadline_at = search.started_at + timedelta(seconds=wall_time_s)
+
+    def end(self, search: Search, state: SearchState, reason: str) -> None:
+        """Moves a locked, open search to a final state, and its waiting candidates with it.
+
+        Evaluations that no other open search waits for are cancelled: nothing will be claimed for this one again.
+        """
+        if search.state not in SEARCH_OPEN:
+            raise ValueError(f"search {search.id} is {search.state} already and cannot become {state}")
+        search.state = state
+        search.reason = reason
+        search.finished_at = self._now()
+        self.touch(search)
+        self._session.flush()
+        self._session.execute(
+            update(Candidate)
+            .where(Candidate.search_id == search.id, Candidate.state == CandidateState.WAITING)
+            .values(state=CandidateState.CANCELLED)
+        )
+
+    def touch(self, search: Search) -> None:
+        """Makes a change visible to pollers and puts the search behind the others."""
+        search.revision += 1
+        search.advanced_at = self._now()
+
+    def is_overdue(self, search: Search) -> bool:
+        """Whether the wall time of the search is used up, by the database's clock."""
+        return search.deadline_at is not None and search.deadline_at <= self._now()
+
+    def add_generation(self, search: Search, number: int) -> None:
+        """Records a completed generation."""
+        self._session.add(
+            Generation(
+                search_id=search.id, number=number, n_evaluations=search.n_settled, hypervolume=search.hypervolume
+            )
+        )
+
+    def generations(self, search_id: uuid.UUID) -> list[Generation]:
+        """Returns the completed generations in order."""
+        statement = select(Generation).where(Generation.search_id == search_id).order_by(Generation.number)
+        return list(self._session.scalars(statement))
+
+    def rates(self, search_ids: list[uuid.UUID]) -> dict[uuid.UUID, float]:
+        """Returns evaluations settled a second over the last minute, or since a younger search started."""
+        age_s = func.extract("epoch", func.now() - func.greatest(Search.started_at, func.now() - RATE_WINDOW))
+        statement = (
+            select(Search.id, func.count() / func.greatest(age_s, 1.0))
+            .join(Candidate, Candidate.search_id == Search.id)
+            .where(Search.id.in_(search_ids), Candidate.settled_at > func.now() - RATE_WINDOW)
+            .where(Candidate.is_cached.is_(False))
+            .group_by(Search.id)
+        )
+        return {search_id: float(rate) for search_id, rate in self._session.execute(statement)}
+
+    def _now(self) -> datetime:
+        return self._session.scalars(select(func.now())).one()
+
+
+def _can_move() -> ColumnElement[bool]:
+    """A search moves when it is new, overdue, has a result that was not told yet, or has a complete generation."""
+    waiting = and_(Candidate.search_id == Search.id, Candidate.state == CandidateState.WAITING)
+    has_news = exists().where(
+        waiting, Evaluation.id == Candidate.evaluation_id, Evaluation.state.in_(EVALUATION_SETTLED)
+    )
+    return or_(
+        Search.state == SearchState.QUEUED,
+        Search.deadline_at <= func.now(),
+        has_news,
+        ~exists().where(waiting),
+    )

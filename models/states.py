@@ -1,0 +1,63 @@
+"""The states of searches, candidates and evaluations, and the only moves between them.
+
+Repositories move rows by conditional UPDATEs that name the states they may leave, taken from the sets here.
+"""
+
+from enum import StrEnum
+
+
+class SearchState(StrEnum):
+    """Life of a search.
+
+    queued ──▶ running ──▶ finished
+       │          ├──────▶ failed
+       └──────────┴──────▶ cancelled
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class CandidateState(StrEnum):
+    """Life of a candidate.
+
+    waiting ──▶ evaluated    its evaluation succeeded
+       ├──────▶ failed       its evaluation failed: infeasible, never a made-up number
+       └──────▶ cancelled    its search ended first
+    """
+
+    WAITING = "waiting"
+    EVALUATED = "evaluated"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class EvaluationState(StrEnum):
+    """Life of an evaluation. `attempt` grows at each claim and fences every later write.
+
+                        ┌────────── sweep: doorbell lost ──────────┐
+                        ▼                                          │
+        new ──▶     pending ──▶ dispatched ──▶ running ──▶ succeeded
+                      ▲ ▲                        │ │
+                      │ └── lease lost, crash ───┘ └─────▶ failed
+                      └──── a new search asks for a failed or cancelled one
+
+    Cancelled, from any open state, when no open search needs it.
+    """
+
+    PENDING = "pending"
+    DISPATCHED = "dispatched"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+SEARCH_OPEN = (SearchState.QUEUED, SearchState.RUNNING)
+EVALUATION_CLAIMABLE = (EvaluationState.PENDING, EvaluationState.DISPATCHED)
+EVALUATION_OPEN = (EvaluationState.PENDING, EvaluationState.DISPATCHED, EvaluationState.RUNNING)
+EVALUATION_SETTLED = (EvaluationState.SUCCEEDED, EvaluationState.FAILED)
+EVALUATION_IN_FLIGHT = (EvaluationState.DISPATCHED, EvaluationState.RUNNING)

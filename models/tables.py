@@ -1,0 +1,177 @@
+"""The tables. PostgreSQL is the truth: what must hold is a constraint here, not a habit of the code.
+
+    teams ─┬─< searches ─┬─< generations
+           │             └─< candidates >── evaluations
+           └─< evaluations                  workers
+
+Rows are locked in one order: search, then its candidates, then evaluations by id.
+"""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, new_id
+from models.states import CandidateState, EvaluationState, SearchState
+
+#: The team of a server without keys; made by the first migration.
+DEFAULT_TEAM_ID = uuid.UUID("00000000-0000-7000-8000-000000000001")
+
+
+def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(state)) for state in states)})", name=column)
+
+
+class Team(Base):
+    """Owner of searches and of the evaluations that they share."""
+
+    __tablename__ = "teams"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Search(Base):
+    """What a team submitted, and how far it is. `revision` grows with every visible change."""
+
+    __tablename__ = "searches"
+    __table_args__ = (
+        _one_of("state", SearchState),
+        UniqueConstraint("team_id", "idempotency_key"),
+        CheckConstraint("n_settled <= n_candidates", name="settled"),
+        Index("ix_searches_open", "advanced_at", postgresql_where=text("state IN ('queued', 'running')")),
+        Index("ix_searches_team_id_id", "team_id", "id"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id"))
+    name: Mapped[str] = mapped_column(Text)
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(Text, default=SearchState.QUEUED)
+    reason: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(default=1)
+    generation: Mapped[int | None]  #: the one being evaluated
+    n_candidates: Mapped[int] = mapped_column(default=0)
+    n_settled: Mapped[int] = mapped_column(default=0)
+    n_failed: Mapped[int] = mapped_column(default=0)
+    n_cached: Mapped[int] = mapped_column(default=0)
+    n_front: Mapped[int] = mapped_column(default=0)
+    hypervolume: Mapped[float | None]
+    reference_point: Mapped[dict[str, Any] | None]  #: by objective, in the metric's own direction
+    versions: Mapped[dict[str, Any] | None]  #: of what makes proposals: a resume with others is refused
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    advanced_at: Mapped[datetime | None]
+
+
+class Generation(Base):
+    """One completed step of the algorithm."""
+
+    __tablename__ = "generations"
+
+    search_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    n_evaluations: Mapped[int]  #: candidates settled up to and with this generation
+    hypervolume: Mapped[float | None]
+    finished_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Candidate(Base):
+    """An architecture proposed in a search. Objectives are in the spec's order and the metric's own direction."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (
+        _one_of("state", CandidateState),
+        UniqueConstraint("search_id", "generation", "index"),
+        UniqueConstraint("search_id", "digest"),
+        CheckConstraint("(state = 'evaluated') = (objectives IS NOT NULL)", name="objectives"),
+        CheckConstraint("NOT on_front OR (state = 'evaluated' AND violation = 0)", name="front"),
+        Index("ix_candidates_waiting", "search_id", postgresql_where=text("state = 'waiting'")),
+        Index("ix_candidates_front", "search_id", postgresql_where=text("on_front")),
+        Index("ix_candidates_survivors", "search_id", postgresql_where=text("is_survivor")),
+        Index("ix_candidates_settled", "search_id", "settled_at"),
+        Index("ix_candidates_evaluation_id", "evaluation_id"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    search_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
+    evaluation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("evaluations.id"))
+    generation: Mapped[int]
+    index: Mapped[int]
+    genome: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default=CandidateState.WAITING)
+    objectives: Mapped[list[float] | None] = mapped_column(ARRAY(DOUBLE_PRECISION))
+    violation: Mapped[float | None]
+    metrics: Mapped[
+        dict[str, Any] | None
+    ]  #: as measured, copied when told, so that a front never changes under a reader
+    error: Mapped[dict[str, Any] | None]
+    is_cached: Mapped[bool] = mapped_column(default=False)
+    is_survivor: Mapped[bool] = mapped_column(default=False)
+    on_front: Mapped[bool] = mapped_column(default=False)
+    settled_at: Mapped[datetime | None]
+
+
+class Evaluation(Base):
+    """Measuring one genome under one protocol, shared by the team's searches."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        _one_of("state", EvaluationState),
+        UniqueConstraint("team_id", "genome_digest", "protocol_digest"),
+        CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="lease"),
+        CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result"),
+        Index("ix_evaluations_pending", "device", "sequence", postgresql_where=text("state = 'pending'")),
+        Index("ix_evaluations_in_flight", "state", postgresql_where=text("state IN ('dispatched', 'running')")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id"))
+    genome: Mapped[dict[str, Any]]
+    genome_digest: Mapped[str] = mapped_column(Text)
+    protocol: Mapped[dict[str, Any]]
+    protocol_digest: Mapped[str] = mapped_column(Text)
+    device: Mapped[str] = mapped_column(Text)
+    priority: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(Text, default=EvaluationState.PENDING)
+    attempt: Mapped[int] = mapped_column(default=0)
+    crash_count: Mapped[int] = mapped_column(default=0)
+    lost_count: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(Text)
+    lease_expires_at: Mapped[datetime | None]
+    dispatched_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+
+
+class Worker(Base):
+    """A process that evaluates, by its name; the row outlives it."""
+
+    __tablename__ = "workers"
+    __table_args__ = (
+        CheckConstraint("device IN ('cpu', 'gpu')", name="device"),
+        CheckConstraint("n_slots > 0", name="n_slots"),
+    )
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    device: Mapped[str] = mapped_column(Text)
+    n_slots: Mapped[int]
+    hardware: Mapped[dict[str, Any]]
+    versions: Mapped[dict[str, Any]]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    beat_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    stopped_at: Mapped[datetime | None]

@@ -1,0 +1,56 @@
+"""One transaction: commit at the edge, roll back by default.
+
+with unit_of_work() as work:
+    work.evaluations.claim(…)
+    work.commit()
+"""
+
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from models.candidates import Candidates
+from models.database import CHANNEL
+from models.evaluations import Evaluations
+from models.searches import Searches
+from models.workers import Workers
+
+
+class UnitOfWork:
+    """A session with its repositories. Reusable one block after the other, not by two threads at once."""
+
+    session: Session
+    searches: Searches
+    candidates: Candidates
+    evaluations: Evaluations
+    workers: Workers
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        self.session = Session(self._engine, expire_on_commit=False)
+        self.searches = Searches(self.session)
+        self.candidates = Candidates(self.session)
+        self.evaluations = Evaluations(self.session)
+        self.workers = Workers(self.session)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.session.close()
+
+    def commit(self) -> None:
+        """Makes the block's changes durable and visible."""
+        self.session.commit()
+
+    def ring(self) -> None:
+        """Wakes controllers when, and only if, this transaction commits."""
+        self.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
+
+    def try_lock(self, name: str) -> bool:
+        """Returns whether this transaction got the named lock; at most one holds it, until its end."""
+        return bool(self.session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext(:name))"), {"name": name}))

@@ -1,0 +1,55 @@
+"""New genomes: drawn from proposals, each valid, allowed, and never proposed before in the search."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from nas.space import Genome, Options, SearchSpace
+
+IsAllowed = Callable[[Genome], bool]
+
+#: Random draws for each genome wanted, before a space is taken as used up.
+_DRAWS_PER_GENOME = 200
+
+#: Finite spaces up to this size are gone through to the end once random draws find nothing new.
+_ENUMERABLE = 20_000
+
+
+class Draw:
+    """Collects up to `n` new genomes. `seen` are the digests proposed before; it is not changed."""
+
+    def __init__(self, n: int, *, seen: set[str], is_allowed: IsAllowed) -> None:
+        self._n = n
+        self._seen = set(seen)
+        self._is_allowed = is_allowed
+        self.genomes: list[Genome] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough were found."""
+        return len(self.genomes) >= self._n
+
+    def take(self, proposals: Iterable[Genome]) -> None:
+        """Takes from the proposals what is new and allowed, until full."""
+        for genome in proposals:
+            if self.is_full:
+                return
+            digest = genome.digest
+            if digest not in self._seen:
+                self._seen.add(digest)
+                if self._is_allowed(genome):
+                    self.genomes.append(genome)
+
+    def fill(self, space: SearchSpace, rng: np.random.Generator) -> None:
+        """Fills up with uniform draws, and from a small finite space with whatever is left of it."""
+        self.take(space.sample(rng) for _ in range(_DRAWS_PER_GENOME * (self._n - len(self.genomes))))
+        if not self.is_full and space.size <= _ENUMERABLE:
+            self.take(every_genome(space))
+
+
+def every_genome(space: SearchSpace) -> Iterator[Genome]:
+    """Yields the genome of every point of a finite space; points of one architecture repeat it."""
+    variables = [variable for variable in space.variables if isinstance(variable, Options)]
+    for indices in itertools.product(*(range(len(variable.values)) for variable in variables)):
+        yield space.decode({variable.key: index for variable, index in zip(variables, indices, strict=True)})

@@ -1,0 +1,87 @@
+"""One step of a search, as a function of what is stored: nothing lives between two steps.
+
+Every random choice comes from a generator seeded with (the search's seed, the generation, the purpose), so a step that
+is repeated, on another machine or after a crash, gives the same genomes.
+"""
+
+from enum import IntEnum
+from importlib.metadata import version
+
+import numpy as np
+
+from nas.algorithms import nsga2
+from nas.algorithms.drawing import Draw
+from nas.algorithms.member import Member
+from nas.circuits import Architecture, UnbuildableGenome
+from nas.metrics.costs import exact_costs
+from nas.space import Genome, SearchSpace
+from nas.spec import METRICS, Protocol, SearchSpec
+
+#: Changes whenever the operators or their order change: a search under way then refuses to go on.
+OPERATORS_VERSION = 1
+
+
+class _Purpose(IntEnum):
+    PROPOSE = 0
+    SELECT = 1
+
+
+def propose(
+    spec: SearchSpec, *, generation: int, survivors: list[Member], seen: set[str], n_proposed: int
+) -> list[Genome]:
+    """Returns the genomes of a generation, at most a population and never beyond the budget of evaluations.
+
+    Fewer, or none, come back when the space holds no other that satisfies the constraints on exact costs.
+
+    Args:
+        spec: the search.
+        generation: from 0.
+        survivors: the population that the last selection left; empty for generation 0.
+        seen: digests of all genomes proposed before.
+        n_proposed: how many those are.
+    """
+    n = min(spec.algorithm.population, spec.n_planned - n_proposed)
+    space = SearchSpace.from_spec(spec)
+    rng = _rng(spec, generation, _Purpose.PROPOSE)
+    draw = Draw(n, seen=seen, is_allowed=lambda genome: is_allowed(spec, genome))
+    if spec.algorithm.name == "nsga2" and generation > 0:
+        nsga2.offspring(survivors, space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
+    else:
+        draw.fill(space, rng)
+    return draw.genomes
+
+
+def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[int]:
+    """Returns the indices of the members, parents and offspring, that are the next population."""
+    if spec.algorithm.name == "random":
+        return []
+    return nsga2.select(
+        members,
+        SearchSpace.from_spec(spec),
+        n_survivors=spec.algorithm.population,
+        n_objectives=len(spec.objectives),
+        rng=_rng(spec, generation, _Purpose.SELECT),
+    )
+
+
+def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
+    """Whether a network can be built of the genome and its exact costs satisfy the constraints on them."""
+    try:
+        costs = exact_costs(Architecture.build(genome, Protocol.from_spec(spec)))
+    except UnbuildableGenome:
+        return False
+    return all(
+        constraint.violation(costs[constraint.metric]) == 0
+        for constraint in spec.constraints
+        if METRICS[constraint.metric].is_static
+    )
+
+
+def proposal_versions() -> dict[str, str]:
+    """Returns the versions that decide what is proposed: a search goes on only under the same."""
+    pymoo, numpy = version("pymoo").split("."), version("numpy").split(".")
+    return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0]}
+
+
+def _rng(spec: SearchSpec, generation: int, purpose: _Purpose) -> np.random.Generator:
+    return np.random.default_rng([spec.algorithm.seed, generation, purpose])

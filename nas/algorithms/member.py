@@ -1,0 +1,42 @@
+"""What an algorithm knows of a candidate: its genome and how it did."""
+
+from dataclasses import dataclass
+
+from nas.space import Genome
+from nas.spec import SearchSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A settled candidate. `losses` are the objectives with every goal turned to minimise; None for a failure."""
+
+    genome: Genome
+    losses: tuple[float, ...] | None
+    violation: float  #: of the constraints, 0 where all hold
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it was measured and breaks no constraint."""
+        return self.losses is not None and self.violation == 0.0
+
+
+def objectives_of(spec: SearchSpec, values: dict[str, float]) -> list[float]:
+    """Returns the objectives in the spec's order, each in its metric's own direction."""
+    return [values[objective.metric] for objective in spec.objectives]
+
+
+def losses_of(spec: SearchSpec, objectives: list[float]) -> tuple[float, ...]:
+    """Returns objectives with every goal turned to minimise; its own inverse."""
+    return tuple(
+        -value if objective.is_maximized else value
+        for objective, value in zip(spec.objectives, objectives, strict=True)
+    )
+
+
+def violation_of(spec: SearchSpec, values: dict[str, float]) -> float:
+    """Returns the sum of all constraint violations, each relative to the size of its bound where that exceeds 1."""
+    total = 0.0
+    for constraint in spec.constraints:
+        bounds = [abs(bound) for bound in (constraint.at_most, constraint.at_least) if bound is not None]
+        total += constraint.violation(values[constraint.metric]) / max(1.0, *bounds)
+    return total

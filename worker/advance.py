@@ -1,0 +1,200 @@
+"""One step of a search, in one transaction on its locked row. A step that is repeated finds nothing left to do.
+
+tell       results of evaluations → candidates, and the front moves
+select     once no candidate of the generation waits: the survivors
+propose    the next generation; or the search ends
+"""
+
+from typing import Any
+
+import structlog
+
+from models import Candidate, Evaluation, Search, UnitOfWork
+from models.candidates import Told
+from models.states import CandidateState, EvaluationState, SearchState
+from nas.algorithms import (
+    Member,
+    hypervolume,
+    losses_of,
+    non_dominated,
+    objectives_of,
+    proposal_versions,
+    propose,
+    reference_point,
+    select,
+    violation_of,
+)
+from nas.space import Genome
+from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_spec
+
+log = structlog.get_logger()
+
+_SHOWN = ("value", "std_error", "unit", "version")
+
+
+def advance(work: UnitOfWork, search: Search) -> None:
+    """Takes a locked, open search as far as what is known allows. The caller commits."""
+    try:
+        spec = parse_spec(search.spec)
+    except InvalidSpec as problem:
+        return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
+    versions = proposal_versions()
+    if search.state == SearchState.QUEUED:
+        work.searches.begin(search, wall_time_s=spec.budget.wall_time, versions=versions)
+        log.info("search_started", search_id=str(search.id), name=search.name)
+    elif search.versions != versions:
+        return _end(
+            work,
+            search,
+            SearchState.FAILED,
+            f"it began under {_shown(search.versions)}, and this controller has {_shown(versions)}, which would "
+            "propose other candidates; submit it again: what was evaluated is reused",
+        )
+    _tell(work, search, spec)
+    if work.candidates.count_waiting(search.id) == 0:
+        _complete_generation(work, search, spec)
+    if search.state == SearchState.RUNNING and work.searches.is_overdue(search):
+        _end(work, search, SearchState.FINISHED, "the wall time of its budget is used up")
+    work.searches.touch(search)
+    return None
+
+
+def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in work.candidates.untold(search.id)]
+    if not outcomes:
+        return
+    work.candidates.tell(search, outcomes)
+    front = [(candidate.id, _losses(candidate, spec)) for candidate in work.candidates.front(search.id)]
+    known = {candidate_id for candidate_id, _ in front}
+    news = [
+        (told.candidate_id, losses_of(spec, told.objectives))
+        for told in outcomes
+        if told.objectives is not None and told.violation == 0
+    ]
+    points = [*front, *news]
+    kept = non_dominated([losses for _, losses in points])
+    work.candidates.move_front(
+        search.id,
+        enter=[one for (one, _), is_kept in zip(points, kept, strict=True) if is_kept and one not in known],
+        leave=[one for (one, _), is_kept in zip(points, kept, strict=True) if not is_kept and one in known],
+    )
+    search.n_front = sum(kept)
+    _measure_front(search, spec, [losses for (_, losses), is_kept in zip(points, kept, strict=True) if is_kept])
+
+
+def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
+    if evaluation.state == EvaluationState.FAILED or evaluation.result is None:
+        error = {key: (evaluation.error or {}).get(key) for key in ("class", "message")}
+        return Told(candidate.id, objectives=None, violation=None, metrics=None, error=error)
+    metrics: dict[str, dict[str, Any]] = evaluation.result["metrics"]
+    values = {name: measured["value"] for name, measured in metrics.items()}
+    return Told(
+        candidate.id,
+        objectives=objectives_of(spec, values),
+        violation=violation_of(spec, values),
+        metrics={name: {key: measured[key] for key in _SHOWN} for name, measured in metrics.items()},
+        error=None,
+    )
+
+
+def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    survivors: list[Member] = []
+    if search.generation is not None:
+        work.session.flush()
+        candidates = work.candidates.parents_and_offspring(search)
+        members = [_member(candidate, spec) for candidate in candidates]
+        _set_reference(work, search, spec, members)
+        chosen = select(spec, generation=search.generation, members=members)
+        work.candidates.set_survivors(search.id, [candidates[i].id for i in chosen])
+        survivors = [members[i] for i in chosen]
+        work.searches.add_generation(search, search.generation)
+        log.info("generation_completed", search_id=str(search.id), generation=search.generation)
+        if search.n_failed == search.n_settled:
+            errors = [candidate.error for candidate in candidates if candidate.error]
+            reason = f"none of its {search.n_settled} candidates could be evaluated; the last said: "
+            return _end(work, search, SearchState.FAILED, reason + str(errors[-1].get("message") if errors else ""))
+    generation = 0 if search.generation is None else search.generation + 1
+    return _propose(work, search, spec, generation=generation, survivors=survivors)
+
+
+def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:
+    if generation == spec.algorithm.generations:
+        return _end(work, search, SearchState.FINISHED, f"all {generation} generations are done")
+    if search.n_candidates >= spec.n_planned:
+        return _end(work, search, SearchState.FINISHED, f"its budget of {spec.n_planned} evaluations is used up")
+    genomes = propose(
+        spec,
+        generation=generation,
+        survivors=survivors,
+        seen=work.candidates.digests(search.id),
+        n_proposed=search.n_candidates,
+    )
+    if not genomes and generation == 0:
+        reason = "no architecture of its space can be built and satisfies the constraints on exact costs"
+        return _end(work, search, SearchState.FAILED, reason)
+    if not genomes:
+        reason = f"its space is used up: all {search.n_candidates} architectures were proposed"
+        return _end(work, search, SearchState.FINISHED, reason)
+    protocol = Protocol.from_spec(spec)
+    work.candidates.propose(search, generation, [_row(work, search, spec, protocol, genome) for genome in genomes])
+    log.info("generation_proposed", search_id=str(search.id), generation=generation, n_candidates=len(genomes))
+    # Results that were there before are told in the next step, which follows at once.
+    work.ring()
+    return None
+
+
+def _row(work: UnitOfWork, search: Search, spec: SearchSpec, protocol: Protocol, genome: Genome) -> dict[str, Any]:
+    evaluation_id, is_cached = work.evaluations.want(
+        search,
+        genome=genome.to_json(),
+        genome_digest=genome.digest,
+        protocol=protocol.to_json(),
+        protocol_digest=protocol.digest,
+        device=spec.device,
+        priority=spec.priority,
+    )
+    return {
+        "genome": genome.to_json(),
+        "digest": genome.digest,
+        "evaluation_id": evaluation_id,
+        "is_cached": is_cached,
+    }
+
+
+def _set_reference(work: UnitOfWork, search: Search, spec: SearchSpec, members: list[Member]) -> None:
+    feasible = [member.losses for member in members if member.is_feasible and member.losses is not None]
+    if search.reference_point is not None or not feasible:
+        return
+    point = losses_of(spec, list(reference_point(feasible)))
+    search.reference_point = {objective.metric: value for objective, value in zip(spec.objectives, point, strict=True)}
+    _measure_front(search, spec, [_losses(candidate, spec) for candidate in work.candidates.front(search.id)])
+
+
+def _measure_front(search: Search, spec: SearchSpec, losses: list[tuple[float, ...]]) -> None:
+    if search.reference_point is not None:
+        reference = [search.reference_point[objective.metric] for objective in spec.objectives]
+        search.hypervolume = hypervolume(losses, losses_of(spec, reference))
+
+
+def _member(candidate: Candidate, spec: SearchSpec) -> Member:
+    is_measured = candidate.state == CandidateState.EVALUATED
+    return Member(
+        genome=Genome.from_json(candidate.genome),
+        losses=_losses(candidate, spec) if is_measured else None,
+        violation=candidate.violation or 0.0,
+    )
+
+
+def _losses(candidate: Candidate, spec: SearchSpec) -> tuple[float, ...]:
+    assert candidate.objectives is not None
+    return losses_of(spec, candidate.objectives)
+
+
+def _end(work: UnitOfWork, search: Search, state: SearchState, reason: str) -> None:
+    work.searches.end(search, state, reason)
+    work.evaluations.cancel_unwanted(search.id)
+    log.info("search_ended", search_id=str(search.id), state=str(state), reason=reason)
+
+
+def _shown(versions: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted((versions or {}).items()))

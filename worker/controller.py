@@ -1,0 +1,89 @@
+"""The controller's loop. It may be killed at any point, and any number may run: all it knows is in the database."""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import structlog
+from sqlalchemy import Engine
+
+from config.settings import Settings
+from models import Bell, UnitOfWork, connect, disposing, is_transient
+from models.states import SEARCH_OPEN, SearchState
+from worker.advance import advance
+from worker.broker import make_app
+from worker.dispatch import Dispatcher
+from worker.sweep import sweep
+
+log = structlog.get_logger()
+
+_SWEEP_EVERY_S = 2.0
+_RETRY_S = 2.0
+
+
+def run_controller(settings: Settings) -> None:
+    """Advances searches and dispatches their evaluations until SIGTERM or SIGINT.
+
+    Raises:
+        InvalidSettings: no database is set, or the broker's URL is of no known kind.
+    """
+    stop = threading.Event()
+
+    def _on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _on_signal)
+    url = settings.require_database_url()
+    with disposing(connect(url, application="controller", pool_size=2)) as engine:
+        bell = Bell(url, application="controller")
+        dispatcher = Dispatcher(engine, make_app(settings), settings)
+        log.info("controller_started")
+        _loop(engine, bell, dispatcher, settings, stop)
+        bell.close()
+    log.info("controller_stopped")
+
+
+def advance_one(engine: Engine) -> bool:
+    """Advances the search that waited longest, in one transaction; returns whether there was one."""
+    with UnitOfWork(engine) as work:
+        search = work.searches.take_movable()
+        if search is None:
+            return False
+        search_id, team_id = search.id, search.team_id
+        try:
+            advance(work, search)
+            work.commit()
+        except Exception as failure:  # one search that cannot be advanced must not stop the others
+            if is_transient(failure):
+                raise
+            log.exception("search_not_advanced", search_id=str(search_id))
+        else:
+            return True
+    with UnitOfWork(engine) as work:
+        broken = work.searches.lock(team_id, search_id)
+        if broken is not None and broken.state in SEARCH_OPEN:
+            reason = "the controller met an error in advancing it, which its log tells; what was evaluated is kept"
+            work.searches.end(broken, SearchState.FAILED, reason)
+            work.evaluations.cancel_unwanted(search_id)
+            work.commit()
+    return True
+
+
+def _loop(engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings, stop: threading.Event) -> None:
+    swept_at = 0.0
+    while not stop.is_set():
+        try:
+            while not stop.is_set() and advance_one(engine):
+                pass
+            dispatcher.run()
+            if time.monotonic() - swept_at > _SWEEP_EVERY_S:
+                sweep(engine, settings)
+                swept_at = time.monotonic()
+            bell.wait(settings.poll_s)
+        except Exception as failure:
+            if not is_transient(failure):
+                raise
+            log.warning("database_unreachable", error=str(failure))
+            stop.wait(_RETRY_S)

@@ -1,0 +1,99 @@
+"""A worker makes itself known: registered with its slots and hardware, and heard of every few seconds."""
+
+import platform
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import psutil
+import structlog
+import torch
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from config.settings import Settings
+from models import UnitOfWork, is_transient
+
+log = structlog.get_logger()
+
+_PACKAGES = ("hqnas", "celery", "torch", "pennylane", "pennylane-lightning", "pennylane-lightning-gpu", "numpy")
+
+
+class Presence:
+    """Registers a worker and beats from a thread of the parent process, until `leave`."""
+
+    def __init__(self, engine: Engine, settings: Settings, *, worker: str, device: str, n_slots: int) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._worker = worker
+        self._device = device
+        self._n_slots = n_slots
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
+
+    def enter(self) -> None:
+        """Registers the worker, now or as soon as the database answers, and starts beating."""
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Puts back what the worker still holds, with no blame, and takes its slots out of the count."""
+        self._left.set()
+        self._thread.join()
+        try:
+            with UnitOfWork(self._engine) as work:
+                n_released = work.evaluations.release(self._worker)
+                work.workers.stop(self._worker)
+                work.ring()
+                work.commit()
+            log.info("worker_left", worker=self._worker, n_released=n_released)
+        except DBAPIError as failure:
+            if not is_transient(failure):
+                raise
+            log.warning("worker_left_silently", worker=self._worker, error=str(failure))
+
+    def _beat(self) -> None:
+        is_registered = False
+        while True:
+            try:
+                with UnitOfWork(self._engine) as work:
+                    if is_registered:
+                        work.workers.beat(self._worker)
+                    else:
+                        self._register(work)
+                    work.commit()
+                is_registered = True
+            except DBAPIError as failure:
+                if not is_transient(failure):
+                    raise
+                log.warning("beat_not_recorded", worker=self._worker, error=str(failure))
+            if self._left.wait(self._settings.renew_s):
+                return
+
+    def _register(self, work: UnitOfWork) -> None:
+        # What a worker of this name held before it died is free at once.
+        work.evaluations.release(self._worker)
+        work.workers.register(
+            self._worker, device=self._device, n_slots=self._n_slots, hardware=_hardware(), versions=_versions()
+        )
+        work.ring()
+        log.info("worker_registered", worker=self._worker, device=self._device, n_slots=self._n_slots)
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "machine": platform.machine(),
+        "cores": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpus,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

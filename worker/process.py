@@ -1,0 +1,70 @@
+"""A worker process: Celery's prefork pool with one process a slot, known to the database by its name."""
+
+import os
+import socket
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from config.settings import InvalidSettings, Settings
+from models import connect, disposing
+from worker.broker import make_app, queue_of
+from worker.presence import Presence
+
+
+def run_worker(settings: Settings, *, slots: int, device: str, name: str | None = None) -> None:
+    """Evaluates until SIGTERM or SIGINT; then what is being computed is put back, and the process ends.
+
+    Args:
+        settings: where the database and the broker are.
+        slots: evaluations at a time; on a GPU one for each device.
+        device: `cpu` or `gpu`, the class of evaluations taken.
+        name: unique among live workers; by default made of the process id.
+
+    Raises:
+        InvalidSettings: no database is set, or the machine has no GPU for a GPU worker.
+    """
+    url = settings.require_database_url()
+    worker = f"{name or f'{device}-{os.getpid()}'}@{socket.gethostname()}"
+    if device == "gpu":
+        _require_gpu()
+    # SIGTERM stops at once: a lease is cheap to give back, and an evaluation may run for hours.
+    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+    # The signal's presence alone tells Celery that logging is set up already.
+    setup_logging.connect(_keep_our_logging)
+    app = make_app(settings)
+    with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine:
+        presence = Presence(engine, settings, worker=worker, device=device, n_slots=slots)
+        presence.enter()
+        try:
+            _serve(app, worker=worker, slots=slots, device=device)
+        finally:
+            presence.leave()
+
+
+def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:
+    if device == "gpu":
+        # A forked process cannot use CUDA once its parent has touched it.
+        app.conf.worker_pool_start_method = "spawn"
+    process = app.Worker(
+        hostname=worker,
+        pool="prefork",
+        concurrency=slots,
+        queues=[queue_of(device)],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    process.start()
+
+
+def _require_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InvalidSettings("a worker with device gpu needs an NVIDIA GPU, and torch sees none; use --device cpu")
+
+
+def _keep_our_logging(**_: object) -> None:
+    return None

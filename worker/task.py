@@ -1,0 +1,78 @@
+"""The doorbell's handler, in the processes of a worker's pool, and what the parent does when one of them dies."""
+
+import uuid
+from functools import cache
+from typing import Any
+
+import structlog
+import torch
+from billiard.exceptions import WorkerLostError
+from celery import Task, shared_task
+from celery.signals import worker_process_init
+from celery.worker.request import Request
+from sqlalchemy.exc import DBAPIError
+
+from config.settings import Settings
+from models import UnitOfWork, connect, is_transient
+from worker.attempt import Attempts
+from worker.broker import MESSAGE_VERSION, TASK
+
+log = structlog.get_logger()
+
+
+class _EvaluationRequest(Request):  # type: ignore[misc]  # Celery has no types
+    """A message as the worker's parent process sees it."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Blames the evaluations of a process that died; the sweep would take a whole lease to notice."""
+        if isinstance(exc_info.exception, WorkerLostError):
+            record_crash([uuid.UUID(text) for text in self.kwargs.get("ids", [])], worker=self.hostname)
+        super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+
+class _EvaluationTask(Task):  # type: ignore[misc]  # Celery has no types
+    Request = _EvaluationRequest
+
+
+@shared_task(name=TASK, base=_EvaluationTask, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def evaluate_bundle(self: Task, *, version: int, ids: list[str]) -> None:
+    """Evaluates each id of a doorbell in turn; one that fails does not harm the others."""
+    if version > MESSAGE_VERSION:
+        log.error("message_too_new", version=version, known=MESSAGE_VERSION)
+        return
+    attempts = _attempts(self.request.hostname)
+    for text in ids:
+        attempts.run(uuid.UUID(text))
+
+
+def record_crash(ids: list[uuid.UUID], *, worker: str) -> None:
+    """Counts a crash against what the dead process was computing, and wakes the controller."""
+    settings = Settings.load()
+    engine = connect(settings.require_database_url(), application="worker", pool_size=1)
+    try:
+        with UnitOfWork(engine) as work:
+            n_blamed = work.evaluations.record_crash(ids, worker=worker, limit=settings.crash_limit)
+            work.ring()
+            work.commit()
+        log.warning("process_died", worker=worker, evaluation_ids=[str(one) for one in ids], n_blamed=n_blamed)
+    except DBAPIError as failure:
+        if not is_transient(failure):
+            raise
+        log.warning("crash_not_recorded", worker=worker, error=str(failure))
+    finally:
+        engine.dispose()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def _prepare_process(**_: Any) -> None:
+    # As many processes as slots, so one thread each: more would only fight over the cores.
+    torch.set_num_threads(1)
+    _attempts.cache_clear()
+
+
+@cache
+def _attempts(worker: str) -> Attempts:
+    settings = Settings.load()
+    return Attempts(
+        connect(settings.require_database_url(), application=f"worker-{worker}", pool_size=2), settings, worker=worker
+    )
