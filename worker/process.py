@@ -1,5 +1,6 @@
 """A worker process: Celery's prefork pool with one process a slot, known to the database by its name."""
 
+import logging
 import os
 import socket
 
@@ -67,4 +68,6 @@ def _require_gpu() -> None:
 
 
 def _keep_our_logging(**_: object) -> None:
-    return None
+    # Our events tell what happens to an evaluation; Celery's would repeat it for every message.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)

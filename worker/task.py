@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 import torch
+import torch._dynamo  # torch.optim loads it at its first step: 2 s in every process of the pool, or once here
 from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
 from celery.signals import worker_process_init

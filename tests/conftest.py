@@ -1,0 +1,59 @@
+"""Private servers that tests share: one PostgreSQL for a run, emptied before each test that asks for it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from sqlalchemy import Engine, text
+
+from config.settings import Settings
+from hqnas.launcher.postgres import EmbeddedPostgres
+from models import UnitOfWork, connect
+from models.migrate import migrate
+from models.tables import DEFAULT_TEAM_ID
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith("HQNAS_")]:
+        del os.environ[name]
+    # The machine decides how long a test takes, not whether it passes; and every run tries the same examples.
+    hypothesis.settings.register_profile("hqnas", deadline=None, derandomize=True)
+    hypothesis.settings.load_profile("hqnas")
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database of this run's own, on a socket."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), is_durable=False) as server:
+        migrate(server.url)
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def _shared_engine(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url, application="tests")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(_shared_engine: Engine) -> Engine:
+    """The database with nothing in it but the default team."""
+    with _shared_engine.begin() as connection:
+        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches, workers"))
+        connection.execute(text("DELETE FROM teams WHERE id <> :id"), {"id": DEFAULT_TEAM_ID})
+    return _shared_engine
+
+
+@pytest.fixture
+def work(engine: Engine) -> UnitOfWork:
+    """A unit of work over the empty database."""
+    return UnitOfWork(engine)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings for the test database and a broker in a folder of the test's own."""
+    return Settings(database_url=database_url, home=tmp_path, broker_url=f"filesystem://{tmp_path}/broker")

@@ -1,0 +1,253 @@
+"""The controller's steps over a real database, with made-up results: what is told, selected, proposed, and ended."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+
+from models import Candidate, Evaluation, Search, UnitOfWork
+from models.states import CandidateState, EvaluationState, SearchState
+from models.tables import DEFAULT_TEAM_ID, Generation
+from nas.algorithms import losses_of, non_dominated
+from nas.spec import parse_spec
+from worker import controller
+from worker.controller import advance_one
+
+SPEC: dict[str, Any] = {
+    "name": "test",
+    "dataset": {"name": "iris"},
+    "space": {
+        "qubits": {"min": 2, "max": 5},
+        "layers": {"min": 1, "max": 5},
+        "topology": ["none", "linear", "ring"],
+        "learning_rate": {"min": 1e-3, "max": 0.1, "log": True},
+    },
+    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
+    "constraints": [{"metric": "gradient_variance", "at_least": -1.5}],
+    "algorithm": {"population": 6, "generations": 3},
+}
+
+
+def submit(engine: Engine, **changes: Any) -> Search:
+    spec = parse_spec({**SPEC, **changes})
+    with UnitOfWork(engine) as work:
+        search, _ = work.searches.submit(
+            DEFAULT_TEAM_ID, name=spec.name, spec=spec.model_dump(mode="json"), idempotency_key=None
+        )
+        work.commit()
+        return search
+
+
+def reload(engine: Engine, search: Search) -> Search:
+    with UnitOfWork(engine) as work:
+        return work.session.get_one(Search, search.id)
+
+
+def result_of(digest: str) -> dict[str, Any]:
+    """Returns made-up metrics that depend on the genome alone."""
+    a, b, c = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:3])
+    values = {"validation_accuracy": a, "expressibility": b, "gradient_variance": -2 * c}
+    return {"metrics": {name: {"value": v, "std_error": 0.0, "unit": "", "version": 1} for name, v in values.items()}}
+
+
+def work_off(engine: Engine, *, fail_from: int = 256, limit: int | None = None) -> int:
+    """Plays the workers: settles pending evaluations, those with a high first byte as failures; returns how many."""
+    with UnitOfWork(engine) as work:
+        pending = select(Evaluation).where(Evaluation.state == EvaluationState.PENDING).order_by(Evaluation.sequence)
+        evaluations = list(work.session.scalars(pending.limit(limit)))
+        for evaluation in evaluations:
+            claim = work.evaluations.claim(evaluation.id, worker="w", lease_s=60)
+            assert claim is not None
+            if bytes.fromhex(evaluation.genome_digest)[0] >= fail_from:
+                work.evaluations.fail(claim, {"class": "Broken", "message": "it broke", "traceback": "…"})
+            else:
+                work.evaluations.succeed(claim, result_of(evaluation.genome_digest))
+        work.commit()
+    return len(evaluations)
+
+
+def advance_all(engine: Engine) -> None:
+    while advance_one(engine):
+        pass
+
+
+def run(engine: Engine, search: Search, **options: Any) -> Search:
+    advance_all(engine)
+    while work_off(engine, **options):
+        advance_all(engine)
+    return reload(engine, search)
+
+
+def candidates(engine: Engine, search: Search) -> list[Candidate]:
+    with UnitOfWork(engine) as work:
+        statement = select(Candidate).where(Candidate.search_id == search.id)
+        return list(work.session.scalars(statement.order_by(Candidate.generation, Candidate.index)))
+
+
+def test_a_search_goes_through_all_generations_and_finishes(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    assert (search.state, search.reason) == (SearchState.FINISHED, "all 3 generations are done")
+    assert (search.n_candidates, search.n_settled, search.generation) == (18, 18, 2)
+
+
+def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    spec = parse_spec(SPEC)
+    feasible = [one for one in candidates(engine, search) if one.violation == 0 and one.objectives is not None]
+    kept = non_dominated([losses_of(spec, one.objectives or []) for one in feasible])
+    expected = {one.id for one, is_kept in zip(feasible, kept, strict=True) if is_kept}
+    assert {one.id for one in candidates(engine, search) if one.on_front} == expected
+    assert search.n_front == len(expected) > 1
+
+
+def test_the_front_and_its_revision_move_while_a_generation_is_under_way(engine: Engine) -> None:
+    search = submit(engine)
+    advance_all(engine)
+    before = reload(engine, search)
+    work_off(engine, limit=3)
+    advance_all(engine)
+    after = reload(engine, search)
+    assert (after.n_settled, after.generation) == (3, 0)
+    assert after.revision > before.revision
+
+
+def test_the_order_of_results_does_not_change_the_candidates(engine: Engine) -> None:
+    in_one_go = candidates(engine, run(engine, submit(engine)))
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches"))
+    one_by_one = candidates(engine, run(engine, submit(engine), limit=1))
+    assert [one.digest for one in in_one_go] == [one.digest for one in one_by_one]
+    assert [one.on_front for one in in_one_go] == [one.on_front for one in one_by_one]
+
+
+def test_a_failed_evaluation_makes_its_candidate_infeasible_and_says_why(engine: Engine) -> None:
+    search = run(engine, submit(engine), fail_from=128)
+    failed = [one for one in candidates(engine, search) if one.state == CandidateState.FAILED]
+    assert len(failed) == search.n_failed > 0
+    assert all(one.objectives is None and not one.on_front for one in failed)
+    assert failed[0].error == {"class": "Broken", "message": "it broke"}
+
+
+def test_a_search_of_which_nothing_can_be_evaluated_fails_with_the_reason(engine: Engine) -> None:
+    search = run(engine, submit(engine), fail_from=0)
+    assert search.state == SearchState.FAILED
+    assert search.reason == "none of its 6 candidates could be evaluated; the last said: it broke"
+
+
+def test_a_broken_measured_constraint_keeps_a_candidate_off_the_front(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    broken = [one for one in candidates(engine, search) if one.violation]
+    assert broken
+    assert not any(one.on_front for one in broken)
+
+
+def test_the_budget_is_exact(engine: Engine) -> None:
+    search = run(engine, submit(engine, budget={"evaluations": 8}))
+    assert (search.n_candidates, search.reason) == (8, "its budget of 8 evaluations is used up")
+
+
+def test_wall_time_ends_a_search_and_cancels_what_waits(engine: Engine) -> None:
+    search = submit(engine, budget={"wall_time": "1h"})
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(deadline_at=text("now() - interval '1 second'")))
+        work.commit()
+    advance_all(engine)
+    assert reload(engine, search).state == SearchState.FINISHED
+    assert {one.state for one in candidates(engine, search)} == {CandidateState.CANCELLED}
+    assert work_off(engine) == 0
+
+
+def test_a_space_that_is_used_up_ends_the_search(engine: Engine) -> None:
+    search = run(engine, submit(engine, space={"qubits": [2, 3], "layers": [1, 2]}))
+    assert (search.n_candidates, search.reason) == (4, "its space is used up: all 4 architectures were proposed")
+
+
+def test_a_space_that_no_architecture_satisfies_fails_with_the_reason(engine: Engine) -> None:
+    search = run(engine, submit(engine, constraints=[{"metric": "gates", "at_most": 1}]))
+    assert (search.state, search.n_candidates) == (SearchState.FAILED, 0)
+    assert "constraints on exact costs" in (search.reason or "")
+
+
+def test_the_same_search_again_is_answered_from_the_cache(engine: Engine) -> None:
+    run(engine, submit(engine))
+    again = submit(engine)
+    advance_all(engine)
+    again = reload(engine, again)
+    assert (again.state, again.n_cached) == (SearchState.FINISHED, 18)
+
+
+def test_hypervolume_never_falls_and_is_kept_for_each_generation(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    with UnitOfWork(engine) as work:
+        history = work.searches.generations(search.id)
+    volumes = [generation.hypervolume or 0.0 for generation in history]
+    assert [generation.n_evaluations for generation in history] == [6, 12, 18]
+    assert volumes == sorted(volumes)
+    assert volumes[-1] == search.hypervolume
+
+
+def test_a_step_rolled_back_and_repeated_gives_the_same_candidates(engine: Engine) -> None:
+    search = submit(engine)
+    with UnitOfWork(engine) as work:
+        taken = work.searches.take_movable()
+        assert taken is not None
+        controller.advance(work, taken)
+        first = list(work.session.scalars(select(Candidate.digest).order_by(Candidate.index)))
+    advance_one(engine)
+    assert [one.digest for one in candidates(engine, search)] == first
+
+
+def test_a_search_that_another_controller_advances_is_skipped(engine: Engine) -> None:
+    submit(engine)
+    with UnitOfWork(engine) as one, UnitOfWork(engine) as other:
+        assert one.searches.take_movable() is not None
+        assert other.searches.take_movable() is None
+
+
+def test_other_versions_are_refused_with_what_to_do(engine: Engine) -> None:
+    search = submit(engine)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(versions={"pymoo": "0.5"}))
+        work.commit()
+    work_off(engine)
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.state == SearchState.FAILED
+    assert "it began under pymoo 0.5" in (search.reason or "")
+
+
+def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = submit(engine), submit(engine)
+    genuine = controller.advance
+
+    def advance(work: UnitOfWork, search: Search) -> None:
+        if search.id == broken.id:
+            raise ZeroDivisionError
+        genuine(work, search)
+
+    monkeypatch.setattr(controller, "advance", advance)
+    advance_all(engine)
+    assert reload(engine, broken).state == SearchState.FAILED
+    assert reload(engine, sound).state == SearchState.RUNNING
+
+
+def test_a_told_candidate_is_not_told_again(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Evaluation).values(result=result_of("00")))
+        work.commit()
+    before = [one.objectives for one in candidates(engine, search)]
+    advance_all(engine)
+    assert [one.objectives for one in candidates(engine, search)] == before
+
+
+def test_generations_are_recorded_once(engine: Engine) -> None:
+    search = run(engine, submit(engine))
+    with UnitOfWork(engine) as work:
+        numbers = list(work.session.scalars(select(Generation.number).where(Generation.search_id == search.id)))
+    assert sorted(numbers) == [0, 1, 2]

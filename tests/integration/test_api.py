@@ -1,0 +1,292 @@
+"""The API over a real database: what it accepts, what it refuses, and in which words."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from config.settings import Settings
+from models import UnitOfWork
+from models.tables import Search, Team
+
+SPEC: dict[str, Any] = {
+    "name": "wine",
+    "dataset": {"name": "wine"},
+    "space": {"qubits": {"min": 2, "max": 3}, "layers": [1, 2], "topology": ["none", "linear"]},
+    "objectives": [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}],
+    "algorithm": {"population": 4, "generations": 2},
+}
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def api(engine: Engine, settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def submit(api: TestClient, **headers: str) -> dict[str, Any]:
+    answer = api.post("/v1/searches", json=SPEC, headers=headers)
+    assert answer.status_code == 202, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    document = copy.deepcopy(SPEC)
+    *parents, last = path.split(".")
+    place: Any = document
+    for key in parents:
+        place = place.setdefault(key, {}) if isinstance(place, dict) else place[int(key)]
+    place[last] = value
+    return document
+
+
+def test_a_submitted_search_is_queued_and_found_at_its_location(api: TestClient) -> None:
+    answer = api.post("/v1/searches", json=SPEC)
+    found = api.get(answer.headers["location"])
+    assert (found.status_code, found.json()["state"]) == (200, "queued")
+
+
+def test_the_stored_spec_has_its_defaults_filled_in(api: TestClient) -> None:
+    assert submit(api)["spec"]["training"]["epochs"] == 20
+
+
+REFUSALS = [
+    ("colour", "red", "colour", "unknown key 'colour'"),
+    ("space.qbits", 2, "space.qbits", "did you mean 'qubits'?"),
+    ("space.topology", [], "space.topology", "is empty"),
+    ("space.qubits", {"min": 5, "max": 2}, "space.qubits", "min 5 is above max 2"),
+    ("space.qubits", {"min": 2, "max": 40}, "space.qubits", "holds at most 16 qubits"),
+    ("space.qubits", "4", "space.qubits", "valid integer"),
+    ("space.qubits", True, "space.qubits", "valid integer"),
+    ("space.layers", 0, "space.layers", "greater than or equal to 1"),
+    ("space.layers", {"min": 1}, "space.layers.max", "is required"),
+    ("space.layers", 65, "space.layers", "at most 64 layers"),
+    ("space.encoding", ["angle-w"], "space.encoding.0", "'angle-x'"),
+    ("space.rotations", [["ry"], ["ry"]], "space.rotations", "stands twice"),
+    ("space.learning_rate", {"min": 0, "max": 1, "log": True}, "space.learning_rate", "above 0"),
+    ("space.per_layer", ["qubits"], "space.per_layer.0", "'rotations'"),
+    ("objectives", [], "objectives", "is empty"),
+    ("objectives", [{"metric": "speed"}], "objectives.0.metric", "there is no metric 'speed'"),
+    ("objectives", [{"metric": "flops"}, {"metric": "flops"}], "objectives.1.metric", "already"),
+    ("constraints", [{"metric": "gates"}], "constraints.0", "at_most"),
+    ("constraints", [{"metric": "gates", "at_most": 1, "at_least": 2}], "constraints.0", "nothing can satisfy"),
+    ("dataset.name", "mnist", "dataset.name", "there is no data set 'mnist'"),
+    ("dataset.samples", 100, "dataset", "fixed number of samples"),
+    ("training.mode", "classical", "training.mode", "'full-hybrid'"),
+    ("metrics.gradient_variance.samples", 10, "metrics.gradient_variance.samples", "200"),
+    ("budget.evaluations", 0, "budget.evaluations", "greater than or equal to 1"),
+    ("budget.wall_time", "soon", "budget.wall_time", "no duration"),
+    ("algorithm.population", 10**9, "algorithm.population", "less than or equal to"),
+    ("engine", "qulacs", "engine", "'default.qubit'"),
+    ("engine", "lightning.gpu", "device", "needs 'device: gpu'"),
+    ("name", "", "name", "at least 1 character"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "at", "says"), REFUSALS, ids=[f"{r[0]}={r[1]}" for r in REFUSALS])
+def test_a_bad_value_is_refused_with_its_path_and_no_row(
+    api: TestClient, path: str, value: Any, at: str, says: str
+) -> None:
+    answer = api.post("/v1/searches", json=changed(path, value))
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert at in [error["path"] for error in problem["errors"]]
+    assert says in problem["detail"]
+    assert api.get("/v1/searches").json()["items"] == []
+
+
+def test_a_pure_circuit_with_classical_layers_is_refused(api: TestClient) -> None:
+    document = changed("training.mode", "pure-quantum")
+    document["space"]["pre_layers"] = [[], [8]]
+    assert api.post("/v1/searches", json=document).json()["errors"][0]["path"] == "space.pre_layers"
+
+
+def test_all_problems_are_told_at_once(api: TestClient) -> None:
+    document = changed("space.qbits", 2)
+    document["budget"] = {"evaluations": 0}
+    paths = {error["path"] for error in api.post("/v1/searches", json=document).json()["errors"]}
+    assert paths == {"space.qbits", "budget.evaluations"}
+
+
+@pytest.mark.parametrize("body", ["{", "", '{"name": NaN}', "[]", "null", "12"])
+def test_a_body_that_is_no_spec_is_a_problem_and_no_crash(api: TestClient, body: str) -> None:
+    answer = api.post("/v1/searches", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"]
+
+
+def test_a_body_above_the_limit_is_refused_unread(api: TestClient) -> None:
+    answer = api.post("/v1/searches", content=b" " * (2 << 20), headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:hqnas:problem:too-large")
+
+
+def test_a_body_without_length_above_the_limit_is_refused(api: TestClient) -> None:
+    answer = api.post("/v1/searches", content=(b" " * 65_536 for _ in range(20)))
+    assert answer.status_code == 413
+
+
+def test_the_same_idempotency_key_submits_once(api: TestClient) -> None:
+    first, second = submit(api, **{"Idempotency-Key": "a"}), submit(api, **{"Idempotency-Key": "a"})
+    assert first["id"] == second["id"]
+    assert len(api.get("/v1/searches").json()["items"]) == 1
+
+
+def test_an_idempotency_key_with_another_spec_is_refused(api: TestClient) -> None:
+    submit(api, **{"Idempotency-Key": "a"})
+    answer = api.post("/v1/searches", json=changed("name", "other"), headers={"Idempotency-Key": "a"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:hqnas:problem:idempotency-key-reused")
+
+
+def test_the_list_pages_through_all_searches_newest_first(api: TestClient) -> None:
+    ids = [submit(api)["id"] for _ in range(5)]
+    found, cursor = [], None
+    while True:
+        page = api.get("/v1/searches", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == ids[::-1]
+
+
+def test_the_list_can_be_narrowed_to_a_state(api: TestClient) -> None:
+    cancelled = submit(api)["id"]
+    submit(api)
+    api.post(f"/v1/searches/{cancelled}/cancel")
+    items = api.get("/v1/searches", params={"state": "cancelled"}).json()["items"]
+    assert [item["id"] for item in items] == [cancelled]
+
+
+@pytest.mark.parametrize("cursor", ["x", "!!", "AAAA", "w6TDtsO8"])
+@pytest.mark.parametrize("path", ["/v1/searches", "/v1/searches/{id}/candidates"])
+def test_a_made_up_cursor_is_refused(api: TestClient, path: str, cursor: str) -> None:
+    answer = api.get(path.format(id=submit(api)["id"]), params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "cursor")
+
+
+@pytest.mark.parametrize("limit", [0, 501, "many"])
+def test_a_limit_out_of_bounds_is_refused(api: TestClient, limit: Any) -> None:
+    assert api.get("/v1/searches", params={"limit": limit}).status_code == 422
+
+
+def test_an_unchanged_search_answers_304_and_a_changed_one_does_not(api: TestClient) -> None:
+    path = f"/v1/searches/{submit(api)['id']}"
+    etag = api.get(path).headers["etag"]
+    assert api.get(path, headers={"If-None-Match": etag}).status_code == 304
+    api.post(f"{path}/cancel")
+    assert api.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_a_new_front_is_empty_and_has_an_etag(api: TestClient) -> None:
+    path = f"/v1/searches/{submit(api)['id']}/front"
+    answer = api.get(path)
+    assert (answer.json()["items"], answer.json()["objectives"][0]["goal"]) == ([], "maximize")
+    assert api.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+
+
+def test_a_cancelled_search_stays_cancelled(api: TestClient) -> None:
+    path = f"/v1/searches/{submit(api)['id']}"
+    assert api.post(f"{path}/cancel").json()["state"] == "cancelled"
+    assert api.post(f"{path}/cancel").json()["reason"] == "cancelled on request"
+
+
+ROUTES: list[tuple[str, str]] = [
+    ("GET", "/v1/searches/{}"),
+    ("GET", "/v1/searches/{}/front"),
+    ("GET", "/v1/searches/{}/candidates"),
+    ("GET", "/v1/searches/{}/generations"),
+    ("POST", "/v1/searches/{}/cancel"),
+    ("GET", "/v1/candidates/{}"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_an_unknown_id_is_404_and_names_it(api: TestClient, method: str, path: str) -> None:
+    answer = api.request(method, path.format(UNKNOWN))
+    assert answer.status_code == 404
+    assert UNKNOWN in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_an_id_that_is_none_is_refused(api: TestClient, method: str, path: str) -> None:
+    assert api.request(method, path.format("latest")).status_code == 422
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES[:5])
+def test_another_teams_search_is_404(api: TestClient, work: UnitOfWork, method: str, path: str) -> None:
+    with work:
+        team = Team(name="others")
+        work.session.add(team)
+        work.session.flush()
+        search, _ = work.searches.submit(team.id, name="theirs", spec=SPEC, idempotency_key=None)
+        work.commit()
+    assert api.request(method, path.format(search.id)).status_code == 404
+
+
+def test_an_unknown_path_is_a_problem_document(api: TestClient) -> None:
+    answer = api.get("/v2/searches")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_wrong_method_is_a_problem_document(api: TestClient) -> None:
+    answer = api.delete("/v1/searches")
+    assert (answer.status_code, answer.json()["status"]) == (405, 405)
+
+
+def test_readiness_is_degraded_without_workers_and_ready_with_one(api: TestClient, work: UnitOfWork) -> None:
+    assert api.get("/ready").json()["status"] == "degraded"
+    with work:
+        work.workers.register("w", device="cpu", n_slots=2, hardware={}, versions={})
+        work.commit()
+    assert api.get("/ready").json() == {
+        "status": "ready",
+        "database": True,
+        "schema_is_current": True,
+        "slots": {"cpu": 2},
+    }
+
+
+def test_a_running_search_without_workers_says_what_to_do(api: TestClient, work: UnitOfWork) -> None:
+    search_id = submit(api)["id"]
+    with work:
+        search = work.session.get_one(Search, UUID(search_id))
+        work.searches.begin(search, wall_time_s=None, versions={})
+        work.commit()
+    assert "hqnas worker" in api.get(f"/v1/searches/{search_id}").json()["notice"]
+
+
+def test_without_a_database_requests_answer_503_and_health_answers(settings: Settings) -> None:
+    away = settings.model_copy(
+        update={"database_url": Settings(database_url="postgresql://127.0.0.1:1/x").database_url}
+    )
+    with TestClient(create_app(away)) as client:
+        answer = client.get("/v1/searches")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert client.get("/ready").status_code == 503
+        assert client.get("/health").status_code == 200
+
+
+@pytest.fixture
+def openapi(api: TestClient) -> dict[str, Any]:
+    document: dict[str, Any] = api.get("/openapi.json").json()
+    return document
+
+
+def test_every_operation_is_described(openapi: dict[str, Any]) -> None:
+    operations = [one for path in openapi["paths"].values() for one in path.values()]
+    assert len(operations) >= 10
+    assert all(one.get("description") for one in operations)
+
+
+def test_every_example_spec_is_accepted(api: TestClient, openapi: dict[str, Any]) -> None:
+    body = openapi["paths"]["/v1/searches"]["post"]["requestBody"]["content"]["application/json"]
+    for example in body["examples"].values():
+        assert api.post("/v1/searches", json=example["value"]).status_code == 202

@@ -1,0 +1,267 @@
+"""Leases: an evaluation has one owner at a time, and only the newest attempt can write."""
+
+import threading
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+
+from models import UnitOfWork
+from models.evaluations import Claim
+from models.states import EvaluationState, SearchState
+from models.tables import DEFAULT_TEAM_ID, Candidate, Evaluation, Search, Team
+
+
+def add_search(work: UnitOfWork, team_id: uuid.UUID = DEFAULT_TEAM_ID) -> Search:
+    search, _ = work.searches.submit(team_id, name="test", spec={}, idempotency_key=None)
+    return search
+
+
+def want(work: UnitOfWork, search: Search, digest: str = "a", **changes: Any) -> uuid.UUID:
+    arguments: dict[str, Any] = {
+        "genome": {"of": digest},
+        "genome_digest": digest,
+        "protocol": {},
+        "protocol_digest": "p",
+        "device": "cpu",
+        "priority": 0,
+    }
+    evaluation_id, _ = work.evaluations.want(search, **{**arguments, **changes})
+    return evaluation_id
+
+
+@pytest.fixture
+def evaluation_id(work: UnitOfWork) -> uuid.UUID:
+    with work:
+        found = want(work, add_search(work))
+        work.commit()
+    return found
+
+
+def claim(work: UnitOfWork, evaluation_id: uuid.UUID, *, worker: str = "w", lease_s: float = 60) -> Claim | None:
+    with work:
+        found = work.evaluations.claim(evaluation_id, worker=worker, lease_s=lease_s)
+        work.commit()
+    return found
+
+
+def must_claim(work: UnitOfWork, evaluation_id: uuid.UUID, **options: Any) -> Claim:
+    found = claim(work, evaluation_id, **options)
+    assert found is not None
+    return found
+
+
+def row(work: UnitOfWork, evaluation_id: uuid.UUID) -> Evaluation:
+    with work:
+        return work.session.get_one(Evaluation, evaluation_id)
+
+
+def expire(work: UnitOfWork) -> None:
+    with work:
+        work.session.execute(
+            update(Evaluation)
+            .where(Evaluation.lease_expires_at.is_not(None))
+            .values(lease_expires_at=text("now() - interval '1 second'"))
+        )
+        work.commit()
+
+
+def sweep(work: UnitOfWork, *, limit: int = 10) -> int:
+    with work:
+        n_lost = work.evaluations.sweep_lost(limit=limit)
+        work.commit()
+    return n_lost
+
+
+def test_of_racing_claims_one_gets_the_evaluation(engine: Engine, evaluation_id: uuid.UUID) -> None:
+    together, claims = threading.Barrier(8), []
+
+    def race(worker: str) -> None:
+        together.wait()
+        claims.append(claim(UnitOfWork(engine), evaluation_id, worker=worker))
+
+    threads = [threading.Thread(target=race, args=(f"w{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([one for one in claims if one is not None]) == 1
+
+
+def test_the_result_of_a_superseded_attempt_changes_nothing(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    late = must_claim(work, evaluation_id)
+    expire(work)
+    assert sweep(work) == 1
+    current = must_claim(work, evaluation_id)
+    with work:
+        assert not work.evaluations.succeed(late, {"from": "late"})
+        assert not work.evaluations.renew(late, lease_s=60)
+        assert not work.evaluations.fail(late, {"from": "late"})
+        assert work.evaluations.succeed(current, {"from": "current"})
+        work.commit()
+    assert row(work, evaluation_id).result == {"from": "current"}
+
+
+def test_a_result_is_recorded_once(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    mine = must_claim(work, evaluation_id)
+    with work:
+        assert work.evaluations.succeed(mine, {"n": 1})
+        assert not work.evaluations.succeed(mine, {"n": 2})
+        work.commit()
+    assert row(work, evaluation_id).result == {"n": 1}
+
+
+def test_a_lost_lease_is_put_back_and_counted(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    must_claim(work, evaluation_id)
+    expire(work)
+    sweep(work)
+    found = row(work, evaluation_id)
+    assert (found.state, found.lost_count, found.crash_count) == (EvaluationState.PENDING, 1, 0)
+
+
+def test_a_held_lease_is_left_alone(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    must_claim(work, evaluation_id)
+    assert sweep(work) == 0
+
+
+def test_an_evaluation_that_keeps_killing_its_process_fails_with_the_reason(
+    work: UnitOfWork, evaluation_id: uuid.UUID
+) -> None:
+    for _ in range(3):
+        must_claim(work, evaluation_id)
+        with work:
+            assert work.evaluations.record_crash([evaluation_id], worker="w", limit=3) == 1
+            work.commit()
+    found = row(work, evaluation_id)
+    assert (found.state, found.crash_count) == (EvaluationState.FAILED, 3)
+    assert found.error == {"class": "crashed", "message": "its process died 3 times"}
+
+
+def test_a_crash_of_one_worker_does_not_blame_what_another_computes(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    must_claim(work, evaluation_id, worker="other")
+    with work:
+        assert work.evaluations.record_crash([evaluation_id], worker="w", limit=3) == 0
+
+
+def test_a_worker_that_leaves_gives_its_evaluations_back_without_blame(
+    work: UnitOfWork, evaluation_id: uuid.UUID
+) -> None:
+    must_claim(work, evaluation_id)
+    with work:
+        assert work.evaluations.release("w") == 1
+        work.commit()
+    found = row(work, evaluation_id)
+    assert (found.state, found.lost_count, found.crash_count) == (EvaluationState.PENDING, 0, 0)
+
+
+def test_two_searches_of_a_team_share_one_evaluation(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    with work:
+        assert want(work, add_search(work)) == evaluation_id
+
+
+def test_two_teams_share_no_evaluation(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    with work:
+        team = Team(name="others")
+        work.session.add(team)
+        work.session.flush()
+        assert want(work, add_search(work, team.id)) != evaluation_id
+
+
+def test_a_known_result_is_cached_for_the_next_search(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    mine = must_claim(work, evaluation_id)
+    with work:
+        work.evaluations.succeed(mine, {})
+        search = add_search(work)
+        arguments = {"genome": {}, "genome_digest": "a", "protocol": {}, "protocol_digest": "p", "device": "cpu"}
+        assert work.evaluations.want(search, **arguments, priority=0) == (evaluation_id, True)  # type: ignore[arg-type]
+
+
+def test_a_failed_evaluation_is_tried_again_for_the_next_search(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    mine = must_claim(work, evaluation_id)
+    with work:
+        work.evaluations.fail(mine, {"class": "x", "message": "y"})
+        want(work, add_search(work))
+        work.commit()
+    found = row(work, evaluation_id)
+    assert (found.state, found.error, found.attempt) == (EvaluationState.PENDING, None, 1)
+
+
+def test_dispatch_takes_turns_between_teams(work: UnitOfWork) -> None:
+    with work:
+        team = Team(name="others")
+        work.session.add(team)
+        work.session.flush()
+        mine, theirs = add_search(work), add_search(work, team.id)
+        many = [want(work, mine, f"m{i}") for i in range(6)]
+        few = [want(work, theirs, f"t{i}") for i in range(2)]
+        assert work.evaluations.dispatch("cpu", 4) == [many[0], few[0], many[1], few[1]]
+        assert work.evaluations.dispatch("cpu", 2) == many[2:4]
+
+
+def test_dispatch_takes_higher_priority_first_within_a_team(work: UnitOfWork) -> None:
+    with work:
+        search = add_search(work)
+        low, high = want(work, search, "low"), want(work, search, "high", priority=5)
+        assert work.evaluations.dispatch("cpu", 2) == [high, low]
+
+
+def test_dispatch_keeps_to_the_device(work: UnitOfWork) -> None:
+    with work:
+        want(work, add_search(work), device="gpu")
+        assert work.evaluations.dispatch("cpu", 2) == []
+
+
+def test_a_doorbell_that_nobody_answered_is_dispatched_anew(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    with work:
+        assert work.evaluations.dispatch("cpu", 1) == [evaluation_id]
+        assert work.evaluations.dispatch("cpu", 1) == []
+        assert work.evaluations.sweep_unclaimed("cpu", after_s=3600.0) == 0
+        work.commit()
+    with work:
+        assert work.evaluations.sweep_unclaimed("cpu", after_s=0.0) == 1
+        assert work.evaluations.dispatch("cpu", 1) == [evaluation_id]
+
+
+def add_candidate(work: UnitOfWork, search: Search, evaluation_id: uuid.UUID) -> None:
+    rows = [{"genome": {}, "digest": "a", "evaluation_id": evaluation_id, "is_cached": False}]
+    work.candidates.propose(search, 0, rows)
+
+
+def test_cancelling_a_search_cancels_what_no_other_waits_for(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    with work:
+        shared, own = add_search(work), add_search(work)
+        alone = want(work, own, "alone")
+        add_candidate(work, shared, evaluation_id)
+        add_candidate(work, own, evaluation_id)
+        work.session.execute(
+            Candidate.__table__.insert().values(
+                id=uuid.uuid4(), search_id=own.id, evaluation_id=alone, generation=0, index=1, genome={}, digest="b",
+                state="waiting", is_cached=False, is_survivor=False, on_front=False,
+            )
+        )  # fmt: skip
+        work.searches.end(own, SearchState.CANCELLED, "test")
+        assert work.evaluations.cancel_unwanted(own.id) == 1
+        work.commit()
+    assert row(work, alone).state == EvaluationState.CANCELLED
+    assert row(work, evaluation_id).state == EvaluationState.PENDING
+    assert claim(work, alone) is None
+
+
+def test_a_cancelled_evaluation_that_is_waited_for_is_revived(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    with work:
+        add_candidate(work, add_search(work), evaluation_id)
+        work.session.execute(update(Evaluation).values(state=EvaluationState.CANCELLED))
+        assert work.evaluations.revive_wanted() == 1
+        assert work.session.scalar(select(Evaluation.state)) == EvaluationState.PENDING
+
+
+def test_a_silent_worker_counts_no_slots(work: UnitOfWork) -> None:
+    with work:
+        work.workers.register("a", device="cpu", n_slots=2, hardware={}, versions={})
+        work.workers.register("b", device="cpu", n_slots=4, hardware={}, versions={})
+        assert work.workers.slots(timeout_s=30.0) == {"cpu": 6}
+        work.session.execute(text("UPDATE workers SET beat_at = now() - interval '1 minute' WHERE name = 'b'"))
+        assert work.workers.slots(timeout_s=30.0) == {"cpu": 2}
+        work.workers.stop("a")
+        assert work.workers.slots(timeout_s=30.0) == {}

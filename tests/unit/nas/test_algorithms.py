@@ -1,0 +1,149 @@
+"""NSGA-II: what is proposed is valid and new, and the same seed proposes the same."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import specs
+
+from nas.algorithms import Member, hypervolume, non_dominated, propose, reference_point, select
+from nas.algorithms.generation import is_allowed
+from nas.space import Genome, SearchSpace
+from nas.spec import SearchSpec, parse_spec
+
+
+def measured(genome: Genome) -> Member:
+    """Returns a made-up outcome that depends on the genome alone: some fail, some are infeasible."""
+    a, b, c = hashlib.sha256(genome.digest.encode()).digest()[:3]
+    return Member(genome, None if c < 20 else (a / 255, b / 255), 1.0 if 20 <= c < 40 else 0.0)
+
+
+def run(spec: SearchSpec) -> list[list[Genome]]:
+    """Returns the genomes of each generation."""
+    generations: list[list[Genome]] = []
+    survivors: list[Member] = []
+    seen: set[str] = set()
+    for generation in range(spec.algorithm.generations):
+        genomes = propose(spec, generation=generation, survivors=survivors, seen=seen, n_proposed=len(seen))
+        if not genomes:
+            break
+        generations.append(genomes)
+        seen |= {genome.digest for genome in genomes}
+        members = [*survivors, *map(measured, genomes)]
+        survivors = [members[i] for i in select(spec, generation=generation, members=members)]
+    return generations
+
+
+@settings(max_examples=40)
+@given(specs(), st.sampled_from(["nsga2", "random"]))
+def test_no_genome_is_proposed_twice_and_each_is_valid(spec: SearchSpec, name: Any) -> None:
+    spec = spec.model_copy(update={"algorithm": spec.algorithm.model_copy(update={"name": name})})
+    space = SearchSpace.from_spec(spec)
+    proposed = [genome for generation in run(spec) for genome in generation]
+    assert len({genome.digest for genome in proposed}) == len(proposed)
+    assert all(space.contains(genome) for genome in proposed)
+
+
+@settings(max_examples=10)
+@given(specs())
+def test_the_same_seed_proposes_the_same(spec: SearchSpec) -> None:
+    assert run(spec) == run(spec)
+
+
+def a_spec(**changes: Any) -> SearchSpec:
+    return parse_spec(
+        {
+            "name": "test",
+            "dataset": {"name": "iris"},
+            "space": {
+                "qubits": {"min": 2, "max": 6},
+                "layers": {"min": 1, "max": 6},
+                "topology": ["none", "linear", "ring", "full"],
+                "learning_rate": {"min": 1e-3, "max": 0.1, "log": True},
+            },
+            "objectives": [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}],
+            "algorithm": {"population": 20, "generations": 15},
+            **changes,
+        }
+    )
+
+
+def test_another_seed_proposes_others() -> None:
+    one, other = (a_spec(algorithm={"population": 20, "generations": 1, "seed": seed}) for seed in (1, 2))
+    assert run(one) != run(other)
+
+
+def test_a_static_constraint_is_never_broken_by_a_proposal() -> None:
+    spec = a_spec(constraints=[{"metric": "two_qubit_gates", "at_most": 6}])
+    assert all(is_allowed(spec, genome) for generation in run(spec) for genome in generation)
+    assert not all(is_allowed(spec, genome) for generation in run(a_spec()) for genome in generation)
+
+
+def test_a_space_that_no_genome_satisfies_proposes_nothing() -> None:
+    spec = a_spec(constraints=[{"metric": "gates", "at_most": 1}])
+    assert propose(spec, generation=0, survivors=[], seen=set(), n_proposed=0) == []
+
+
+def test_a_small_space_is_proposed_to_the_last_genome() -> None:
+    spec = a_spec(space={"qubits": {"min": 2, "max": 8}, "layers": {"min": 1, "max": 16}})
+    assert sum(map(len, run(spec))) == 7 * 16
+
+
+def test_a_budget_is_not_exceeded_by_one_candidate() -> None:
+    assert [len(generation) for generation in run(a_spec(budget={"evaluations": 50}))] == [20, 20, 10]
+
+
+def test_nsga2_gets_further_than_random_draws() -> None:
+    # A smooth made-up landscape: low learning rates and many layers are good; the front is a curve between them.
+    def landscape(genome: Genome) -> Member:
+        assert genome.learning_rate is not None
+        return Member(genome, (abs(np.log10(genome.learning_rate) + 2.5) + genome.qubits, 7.0 - genome.layers), 0.0)
+
+    def best(name: str) -> float:
+        spec = a_spec(algorithm={"name": name, "population": 20, "generations": 10})
+        survivors: list[Member] = []
+        found: list[Member] = []
+        for generation in range(10):
+            genomes = propose(
+                spec,
+                generation=generation,
+                survivors=survivors,
+                seen={member.genome.digest for member in found},
+                n_proposed=len(found),
+            )
+            new = [landscape(genome) for genome in genomes]
+            found += new
+            members = [*survivors, *new]
+            survivors = [members[i] for i in select(spec, generation=generation, members=members)]
+        return hypervolume([member.losses for member in found if member.losses], (10.0, 7.0))
+
+    assert best("nsga2") > best("random")
+
+
+def test_survivors_are_feasible_before_failed() -> None:
+    spec = a_spec(algorithm={"population": 4})
+    space, rng = SearchSpace.from_spec(spec), np.random.default_rng(0)
+    members = [Member(space.sample(rng), None, 0.0) for _ in range(4)]
+    members += [Member(space.sample(rng), (5.0 + i, 5.0 - i), 0.0) for i in range(3)]
+    members += [Member(space.sample(rng), (0.0, 0.0), 2.0)]
+    assert select(spec, generation=0, members=members)[-4:] == [4, 5, 6, 7]
+
+
+def test_non_dominated_keeps_equal_points() -> None:
+    assert non_dominated([(1.0, 2.0), (1.0, 2.0), (2.0, 2.0), (2.0, 1.0)]) == [True, True, False, True]
+
+
+def test_hypervolume_of_two_boxes() -> None:
+    # [0, 3] x [2, 3] and [1, 3] x [0, 3] up to (3, 3): 3 + 6 - 2.
+    assert hypervolume([(0.0, 2.0), (1.0, 0.0)], (3.0, 3.0)) == pytest.approx(7.0)
+
+
+def test_points_beyond_the_reference_add_nothing() -> None:
+    assert hypervolume([(4.0, 0.0)], (3.0, 3.0)) == 0.0
+
+
+def test_the_reference_point_is_worse_than_every_point() -> None:
+    assert reference_point([(0.0, 5.0), (10.0, 5.0)]) == (11.0, 5.1)

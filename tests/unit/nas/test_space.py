@@ -1,0 +1,123 @@
+"""Genomes are canonical, and a space gives only what it contains."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import specs
+
+from nas.space import Genome, NotInSpace, SearchSpace
+from nas.space.layout import edges
+from nas.spec import SearchSpec, parse_spec
+
+
+@given(specs(), st.integers(0, 2**32 - 1))
+def test_a_space_contains_what_it_draws(spec: SearchSpec, seed: int) -> None:
+    space = SearchSpace.from_spec(spec)
+    assert space.contains(space.sample(np.random.default_rng(seed)))
+
+
+@given(specs(), st.integers(0, 2**32 - 1))
+def test_a_genome_survives_its_json(spec: SearchSpec, seed: int) -> None:
+    genome = SearchSpace.from_spec(spec).sample(np.random.default_rng(seed))
+    assert Genome.from_json(genome.to_json()) == genome
+
+
+def genome(**changes: Any) -> Genome:
+    genes: dict[str, Any] = {
+        "qubits": 4,
+        "layers": 2,
+        "encoding": "angle-y",
+        "reuploading": False,
+        "rotations": [["ry"], ["ry"]],
+        "entangler": ["cnot", "cnot"],
+        "topology": ["linear", "linear"],
+        "observable": "z-all",
+        "pre_layers": [],
+        "post_layers": [],
+        "learning_rate": 0.01,
+    }
+    return Genome.canonical(**{**genes, **changes})
+
+
+SAME = [
+    ({"topology": ["none", "none"], "entangler": ["cz", "crx"]}, {"topology": ["none", "none"]}),
+    ({"qubits": 2, "topology": ["ring", "star"]}, {"qubits": 2}),
+    ({"qubits": 3, "topology": ["pairwise", "linear"]}, {"qubits": 3}),
+    ({"qubits": 1, "topology": ["full", "ring"], "entangler": ["cz", "cz"]}, {"qubits": 1}),
+    ({"qubits": 1, "encoding": "iqp"}, {"qubits": 1, "encoding": "angle-z"}),
+    ({"qubits": 1, "observable": "zz-pairs"}, {"qubits": 1}),
+    ({"encoding": "amplitude", "reuploading": True}, {"encoding": "amplitude"}),
+    ({"layers": 1, "reuploading": True}, {"layers": 1}),
+    ({"layers": 1, "rotations": [["ry"], ["rx"]]}, {"layers": 1}),
+    ({"learning_rate": 0.01 + 1e-12}, {}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_two_spellings_of_one_architecture_have_one_digest(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert genome(**one).digest == genome(**other).digest
+
+
+DIFFERENT = [
+    {"qubits": 3},
+    {"topology": ["ring", "linear"]},
+    {"rotations": [["ry"], ["rz"]]},
+    {"entangler": ["cnot", "cz"]},
+    {"reuploading": True},
+    {"observable": "z-first"},
+    {"pre_layers": [4]},
+    {"post_layers": [4]},
+    {"learning_rate": 0.011},
+]
+
+
+@pytest.mark.parametrize("change", DIFFERENT)
+def test_a_gene_with_an_effect_changes_the_digest(change: dict[str, Any]) -> None:
+    assert genome(**change).digest != genome().digest
+
+
+def test_a_genome_outside_the_space_is_not_contained() -> None:
+    spec = parse_spec(
+        {
+            "name": "narrow",
+            "dataset": {"name": "iris"},
+            "space": {"qubits": [2, 3], "layers": 2, "rotations": ["ry"]},
+            "objectives": [{"metric": "validation_accuracy"}],
+        }
+    )
+    space = SearchSpace.from_spec(spec)
+    assert space.contains(genome(qubits=3))
+    with pytest.raises(NotInSpace):
+        space.encode(genome(qubits=4))
+
+
+def test_without_training_the_learning_rate_is_no_gene() -> None:
+    spec = parse_spec(
+        {
+            "name": "pure",
+            "dataset": {"name": "iris"},
+            "space": {"qubits": 4, "layers": 2, "learning_rate": [0.1, 0.01]},
+            "objectives": [{"metric": "expressibility"}],
+        }
+    )
+    space = SearchSpace.from_spec(spec)
+    assert space.variables == ()
+    assert space.sample(np.random.default_rng(0)).learning_rate is None
+
+
+@pytest.mark.parametrize(
+    ("topology", "expected"),
+    [
+        ("none", ()),
+        ("linear", ((0, 1), (1, 2), (2, 3))),
+        ("ring", ((0, 1), (1, 2), (2, 3), (3, 0))),
+        ("star", ((0, 1), (0, 2), (0, 3))),
+        ("full", ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))),
+        ("pairwise", ((0, 1), (2, 3), (1, 2))),
+    ],
+)
+def test_topologies_at_four_qubits(topology: str, expected: tuple[tuple[int, int], ...]) -> None:
+    assert edges(topology, 4) == expected
