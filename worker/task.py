@@ -10,6 +10,7 @@ import torch._dynamo  # torch.optim loads it at its first step: 2 s in every pro
 from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task
 from celery.signals import worker_process_init
+from celery.worker import state
 from celery.worker.request import Request
 from sqlalchemy.exc import DBAPIError
 
@@ -26,7 +27,10 @@ class _EvaluationRequest(Request):  # type: ignore[misc]  # Celery has no types
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Blames the evaluations of a process that died; the sweep would take a whole lease to notice."""
-        if isinstance(exc_info.exception, WorkerLostError):
+        failure = exc_info.exception
+        failure = getattr(failure, "exc", failure)  # billiard wraps what a child raised
+        is_stopping = (state.should_stop, state.should_terminate) != (None, None)
+        if isinstance(failure, WorkerLostError | SystemExit) and not is_stopping:
             record_crash([uuid.UUID(text) for text in self.kwargs.get("ids", [])], worker=self.hostname)
         super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 

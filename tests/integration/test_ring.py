@@ -1,0 +1,112 @@
+"""The ring as a cluster has it: API, controller and workers as separate processes over PostgreSQL and Redis."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from processes import free_port, hqnas, redis_server, wait_until
+from sqlalchemy import Engine, select
+
+from hqnas import Client
+from hqnas.export import to_csv
+from models import Evaluation, UnitOfWork
+from models.states import EvaluationState
+
+pytestmark = pytest.mark.integration
+
+SPEC: dict[str, Any] = {
+    "name": "ring",
+    "dataset": {"name": "iris"},
+    "space": {
+        "qubits": [1, 2],
+        "layers": [1, 2],
+        "rotations": [["ry"], ["ry", "rz"]],
+        "learning_rate": {"min": 0.01, "max": 0.2, "log": True},
+    },
+    "training": {"epochs": 2, "batch_size": 128},
+    "metrics": {"expressibility": {"samples": 200}, "gradient_variance": {"batch_size": 2}},
+    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}, {"metric": "gradient_variance"}],
+    "algorithm": {"population": 6, "generations": 3, "seed": 3},
+}
+
+
+@pytest.fixture
+def environment(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of a cluster on the empty test database and a Redis of the test's own."""
+    assert engine is not None
+    with redis_server(tmp_path) as broker_url:
+        yield {"HQNAS_DATABASE_URL": database_url, "HQNAS_BROKER_URL": broker_url, "HQNAS_HOME": str(tmp_path)}
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, environment: dict[str, str], *, n_workers: int) -> Iterator[Client]:
+    """Runs API, controller and workers, and yields a client once the workers are known."""
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hqnas(folder, environment, "api", "api", "--port", str(port)))
+        stack.enter_context(hqnas(folder, environment, "controller", "controller"))
+        for i in range(n_workers):
+            stack.enter_context(hqnas(folder, environment, f"worker-{i}", "worker", "--slots", "1", "--name", f"w{i}"))
+        with Client(f"http://127.0.0.1:{port}") as client:
+            yield client
+
+
+def front_of(client: Client, spec: dict[str, Any]) -> str:
+    """Runs a search to its end and returns its front as CSV."""
+    search = client.wait(client.submit(spec).id)
+    assert search.state == "finished", search.reason
+    front = client.front(search.id)
+    return to_csv(front.items, front.objectives)
+
+
+def test_one_worker_and_three_give_the_same_front_to_the_byte(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    with cluster(tmp_path, environment, n_workers=1) as client:
+        one = front_of(client, SPEC)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches")
+    with cluster(tmp_path, environment, n_workers=3) as client:
+        three = front_of(client, SPEC)
+    assert one.count("\n") > 2
+    assert one == three
+
+
+def running(engine: Engine) -> list[Evaluation]:
+    with UnitOfWork(engine) as work:
+        return list(work.session.scalars(select(Evaluation).where(Evaluation.state == EvaluationState.RUNNING)))
+
+
+def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    with cluster(tmp_path, environment, n_workers=0) as client:
+        search = client.submit({**SPEC, "training": {"epochs": 200, "batch_size": 8}, "budget": {"evaluations": 4}})
+        with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w") as worker:
+            wait_until(lambda: bool(running(engine)), "a running evaluation")
+            killed = running(engine)[0]
+            (child,) = psutil.Process(worker.pid).children()
+            os.kill(child.pid, signal.SIGKILL)
+            assert client.wait(search.id).state == "finished"
+    with UnitOfWork(engine) as work:
+        again = work.session.get_one(Evaluation, killed.id)
+        assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
+
+
+def test_a_stopped_worker_gives_back_what_it_was_computing(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    with cluster(tmp_path, environment, n_workers=0) as client:
+        client.submit({**SPEC, "training": {"epochs": 10_000, "batch_size": 1}})
+        with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w"):
+            wait_until(lambda: bool(running(engine)), "a running evaluation")
+            held = running(engine)[0]
+        with UnitOfWork(engine) as work:
+            given_back = work.session.get_one(Evaluation, held.id)
+            assert given_back.state in (EvaluationState.PENDING, EvaluationState.DISPATCHED)
+            assert (given_back.crash_count, given_back.lost_count) == (0, 0)
