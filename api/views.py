@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from nas.circuits.drawing import draw
-from nas.circuits.pennylane_source import pennylane_source
-
 from api.documents import (
     CandidateDetail,
     CandidateDocument,
@@ -18,6 +15,8 @@ from api.documents import (
 from models import Candidate, Evaluation, Search
 from models.states import SEARCH_OPEN, SearchState
 from nas.circuits import Architecture
+from nas.circuits.drawing import draw
+from nas.circuits.pennylane_source import pennylane_source
 from nas.space.genome import Genome
 from nas.spec import Protocol, SearchSpec
 
