@@ -1,0 +1,5 @@
+"""`python -m hqnas.cli` is `hqnas`."""
+
+from hqnas.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""Commands of a person who searches: submit, watch, list, front, show, cancel, export."""
+
+import json
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hqnas.cli import connection
+
+if TYPE_CHECKING:
+    from hqnas.client import Client, Search
+
+SUBMIT_EXAMPLE = (
+    "\b\nExamples:\n  hqnas submit examples/wine.yaml --watch\n  cat my-search.json | hqnas submit - --json"
+)
+FRONT_EXAMPLE = "\b\nExamples:\n  hqnas front latest\n  hqnas front latest --json | jq '.items[0].genome'"
+SHOW_EXAMPLE = "\b\nExamples:\n  hqnas show latest/2.14\n  hqnas show latest/2.14 --source > net.py"
+EXPORT_EXAMPLE = (
+    "\b\nExamples:\n  hqnas export latest --output front.csv\n  hqnas export latest --output front.png\n"
+    "  hqnas export latest --output net.py --candidate 2.14"
+)
+
+SearchArgument = Annotated[
+    str, typer.Argument(metavar="SEARCH", help="Id of a search, the beginning of it, or 'latest'.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print what the API answered, as JSON.")]
+
+
+class State(StrEnum):
+    """States of a search."""
+
+    queued = "queued"
+    running = "running"
+    finished = "finished"
+    cancelled = "cancelled"
+    failed = "failed"
+
+
+def submit(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="YAML or JSON file with the spec; '-' is the standard input.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the search until it has ended.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Checks a spec and submits it as a search."""
+    from hqnas.client.documents import to_document
+
+    document = to_document(file)
+    _check(document)
+    with connection.connect(context, patience_s=connection.WATCHING_S if watch else connection.ASKING_S) as client:
+        search = client.submit(document)
+        if not as_json:
+            typer.echo(search.id)
+        if watch:
+            search = _follow(client, search.id, to_stderr=as_json)
+    if as_json:
+        _print_json(search.document)
+    if watch:
+        _exit_as(search)
+
+
+def watch(context: typer.Context, search: SearchArgument) -> None:
+    """Follows a search until it has ended.
+
+    The exit code is 0 if the search finished, 1 if it failed or was cancelled.
+    """
+    with connection.connect(context, patience_s=connection.WATCHING_S) as client:
+        last = _follow(client, connection.search_id(client, search), to_stderr=False)
+    _exit_as(last)
+
+
+def list_searches(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="Show at most so many.", min=1)] = 20,
+    state: Annotated[State | None, typer.Option(help="Only searches in this state.", show_default=False)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lists searches, newest first."""
+    with connection.connect(context) as client:
+        found = list(islice(client.searches(state=state.value if state else None), limit))
+    if as_json:
+        _print_json([search.document for search in found])
+    elif found:
+        from rich.console import Console
+
+        from hqnas.cli.screen import search_table
+
+        Console().print(search_table(found))
+    else:
+        typer.echo("There is no search yet; make one with `hqnas submit FILE`.", err=True)
+
+
+def front(context: typer.Context, search: SearchArgument, as_json: JsonOption = False) -> None:
+    """Shows the front of a search: its non-dominated candidates."""
+    with connection.connect(context) as client:
+        found = client.front(connection.search_id(client, search))
+    if as_json:
+        _print_json(found.document)
+    elif not found.items:
+        typer.echo("The front is empty so far: no candidate was evaluated that holds the constraints.", err=True)
+    else:
+        from rich.console import Console
+
+        from hqnas.cli.screen import front_table
+
+        Console().print(front_table(found))
+
+
+def show(
+    context: typer.Context,
+    candidate: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="Id of a candidate, or SEARCH/PLACE as in 'latest/2.14'.")
+    ],
+    source: Annotated[bool, typer.Option("--source", help="Print the model as PennyLane source.")] = False,
+    drawing: Annotated[bool, typer.Option("--drawing", help="Print the drawing of the circuit.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows a candidate: its genes, its metrics and its circuit."""
+    if source + drawing + as_json > 1:
+        raise typer.BadParameter("choose one of --source, --drawing and --json")
+    with connection.connect(context) as client:
+        found = client.candidate(connection.candidate_id(client, candidate))
+    if as_json:
+        _print_json(found.document)
+    elif source or drawing:
+        typer.echo((found.pennylane if source else found.drawing).rstrip("\n"))
+    else:
+        from rich.console import Console
+
+        from hqnas.cli.screen import candidate_view
+
+        Console().print(candidate_view(found), soft_wrap=True)
+
+
+def cancel(context: typer.Context, search: SearchArgument, as_json: JsonOption = False) -> None:
+    """Stops a search. What was evaluated stays."""
+    with connection.connect(context) as client:
+        found = client.cancel(connection.search_id(client, search))
+    if as_json:
+        _print_json(found.document)
+    else:
+        typer.echo(f"{found.id} {found.state}")
+
+
+def export(
+    context: typer.Context,
+    search: SearchArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write: .csv, .json, .png, or .py for PennyLane source.")
+    ],
+    candidate: Annotated[
+        str | None, typer.Option(help="The member for .py, by place or id.", show_default="the best member")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="With .csv: every evaluated candidate, not the front.")] = False,
+) -> None:
+    """Writes a search's front as CSV, JSON or a picture, or its best member as PennyLane source."""
+    from hqnas.cli.exporting import check_request, content_of
+    from hqnas.export import write_file
+
+    check_request(output, candidate=candidate, is_all=is_all)
+    with connection.connect(context) as client:
+        content = content_of(
+            client, connection.search_id(client, search), output.suffix.lower(), place=candidate, is_all=is_all
+        )
+    write_file(output, content)
+    typer.echo(str(output))
+
+
+def _check(document: dict[str, Any]) -> None:
+    from hqnas.client.errors import RefusedSpec, SpecProblem
+    from nas.spec import InvalidSpec, parse_spec
+
+    try:
+        parse_spec(document)
+    except InvalidSpec as error:
+        raise RefusedSpec(tuple(SpecProblem(item.path, item.message) for item in error.problems)) from error
+
+
+def _follow(client: "Client", search_id: str, *, to_stderr: bool) -> "Search":
+    from rich.console import Console
+
+    from hqnas.cli.screen import follow
+
+    try:
+        return follow(client, search_id, Console(stderr=to_stderr))
+    except KeyboardInterrupt:
+        typer.echo(f"\nhqnas: the search goes on; `hqnas cancel {search_id}` stops it", err=True)
+        raise
+
+
+def _exit_as(search: "Search") -> None:
+    if search.state != "finished":
+        raise typer.Exit(1)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,11 @@
+"""Files of a search: its front as CSV, JSON and a picture, and one member as PennyLane source.
+
+A CSV depends on nothing but the search's results: two equal searches give files that are equal to the last byte.
+"""
+
+from hqnas.export.files import CannotExport, write_file
+from hqnas.export.genes import architecture, gene_text
+from hqnas.export.picture import picture
+from hqnas.export.table import to_csv, to_json
+
+__all__ = ["CannotExport", "architecture", "gene_text", "picture", "to_csv", "to_json", "write_file"]

@@ -1,0 +1,63 @@
+"""Candidates as CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from hqnas.client.results import Candidate, Front, Objective, Search, losses
+from hqnas.export.genes import GENES, gene_text
+
+#: A spreadsheet takes a cell that begins so for a formula and would run it.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -> str:
+    """Returns one line a candidate, best first in the order of the objectives, ties by digest.
+
+    Columns are the place in the search, the genes, and every metric with its standard error, objectives first. Random
+    ids and times are left out and floats keep all their digits, so equal results give equal files.
+    """
+    rows = sorted(candidates, key=lambda c: (losses(c, objectives), c.digest, c.generation, c.index))
+    metrics = _metric_names(rows, objectives)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    errors = ((name, f"{name}_std_error") for name in metrics)
+    writer.writerow(
+        ["generation", "index", "digest", "is_on_front", *GENES, *(_cell(name) for pair in errors for name in pair)]
+    )
+    for row in rows:
+        place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
+        genes = [_cell(gene_text(name, row.genome[name])) for name in GENES]
+        writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
+    return out.getvalue()
+
+
+def to_json(search: Search, front: Front) -> str:
+    """Returns the search with its spec, and its front, as the API gives them."""
+    document = {"search": search.document, "front": front.document}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _metric_names(candidates: Sequence[Candidate], objectives: tuple[Objective, ...]) -> list[str]:
+    first = [objective.metric for objective in objectives]
+    return [*first, *sorted({name for c in candidates for name in c.metrics} - set(first))]
+
+
+def _metric_cells(candidate: Candidate, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        metric = candidate.metrics.get(name)
+        if metric is None:
+            yield from ("", "")
+        else:
+            yield _number(metric.value)
+            yield metric.std_error if isinstance(metric.std_error, str) else _number(metric.std_error)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _cell(text: str) -> str:
+    return "'" + text if text.startswith(_FORMULA) else text

@@ -1,0 +1,260 @@
+"""A stand-in for the REST API, in memory, with a clock that only waits move."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx2 as httpx
+
+SEARCH_ID = "0198a000-0000-7000-8000-000000000001"
+OLDER_ID = "0198b000-0000-7000-8000-000000000002"
+OBJECTIVES = [
+    {"metric": "validation_accuracy", "goal": "maximize", "unit": "share"},
+    {"metric": "expressibility", "goal": "minimize", "unit": "nats"},
+]
+SPEC = {
+    "name": "small",
+    "dataset": {"name": "moons"},
+    "space": {"qubits": [2, 3], "layers": [1, 2]},
+    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
+}
+
+
+class FakeApi:
+    """The routes of the service over a few searches and candidates that a test may change."""
+
+    def __init__(self) -> None:
+        self.searches = {SEARCH_ID: search_document(), OLDER_ID: search_document(id=OLDER_ID, name="older")}
+        self.candidates = [
+            candidate_document(0, accuracy=0.90, expressibility=0.5, is_on_front=True),
+            candidate_document(1, accuracy=0.95, expressibility=0.8, is_on_front=True),
+            candidate_document(2, accuracy=0.60, expressibility=0.9),
+            candidate_document(3, state="failed"),
+        ]
+        self.requests: list[httpx.Request] = []
+        self.outages: list[Exception | httpx.Response] = []  #: used up first, one a request
+        self.page_size = 100
+        self.keys: dict[str, str] = {}
+        self.loses_answers = 0  #: how many of the next submissions are stored without an answer
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.outages:
+            outage = self.outages.pop(0)
+            if isinstance(outage, Exception):
+                raise outage
+            return outage
+        for method, pattern, answer in self._routes():
+            match = re.fullmatch(pattern, request.url.path)
+            if match and method == request.method:
+                return answer(request, *match.groups())
+        return problem(404, "Not Found", f"there is no {request.url.path}")
+
+    def _routes(self) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
+        return [
+            ("POST", "/v1/searches", self._submit),
+            ("GET", "/v1/searches", lambda r: self._page(r, list(self.searches.values()))),
+            ("GET", "/v1/searches/([^/]+)", self._search),
+            ("POST", "/v1/searches/([^/]+)/cancel", self._cancel),
+            ("GET", "/v1/searches/([^/]+)/front", self._front),
+            ("GET", "/v1/searches/([^/]+)/candidates", lambda r, _: self._page(r, self.candidates)),
+            ("GET", "/v1/searches/([^/]+)/generations", lambda *_: httpx.Response(200, json={"items": GENERATIONS})),
+            ("GET", "/v1/candidates/([^/]+)", self._candidate),
+        ]
+
+    def _submit(self, request: httpx.Request) -> httpx.Response:
+        key = request.headers["Idempotency-Key"]
+        spec = json.loads(request.content)
+        if key in self.keys and self.searches[self.keys[key]]["spec"] != spec:
+            return problem(409, "Conflict", f"the idempotency key '{key}' was used with another body")
+        if key not in self.keys:
+            if "space" not in spec:
+                return problem(
+                    422, "Invalid spec", "1 problem", errors=[{"path": "space", "message": "is required and missing"}]
+                )
+            self.keys[key] = f"0198c000-0000-7000-8000-00000000000{len(self.keys)}"
+            self.searches[self.keys[key]] = search_document(id=self.keys[key], name=spec["name"], spec=spec)
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise httpx.ReadError("connection lost")
+        return httpx.Response(202, json=self.searches[self.keys[key]])
+
+    def _search(self, request: httpx.Request, search_id: str) -> httpx.Response:
+        if search_id not in self.searches:
+            return problem(404, "Not Found", f"there is no search {search_id}")
+        return self._tagged(request, self.searches[search_id])
+
+    def _cancel(self, _: httpx.Request, search_id: str) -> httpx.Response:
+        search = self.searches[search_id]
+        if search["state"] not in ("finished", "failed"):
+            search["state"] = "cancelled"
+        return httpx.Response(202, json=search)
+
+    def _front(self, request: httpx.Request, search_id: str) -> httpx.Response:
+        if search_id not in self.searches:
+            return problem(404, "Not Found", f"there is no search {search_id}")
+        search = self.searches[search_id]
+        document = {
+            "search_id": search_id,
+            "revision": search["revision"],
+            "objectives": OBJECTIVES,
+            "hypervolume": 0.71,
+            "reference_point": {"validation_accuracy": 0.0, "expressibility": 3.0},
+            "items": [c for c in self.candidates if c["is_on_front"]],
+        }
+        return self._tagged(request, document)
+
+    def _candidate(self, _: httpx.Request, candidate_id: str) -> httpx.Response:
+        for document in self.candidates:
+            if document["id"] == candidate_id:
+                return httpx.Response(200, json={**document, **DETAIL})
+        return problem(404, "Not Found", f"there is no candidate {candidate_id}")
+
+    def _tagged(self, request: httpx.Request, document: dict[str, Any]) -> httpx.Response:
+        etag = f'"{document["revision"]}"'
+        if request.headers.get("If-None-Match") == etag:
+            return httpx.Response(304, headers={"ETag": etag})
+        return httpx.Response(200, json=document, headers={"ETag": etag})
+
+    def _page(self, request: httpx.Request, items: list[dict[str, Any]]) -> httpx.Response:
+        if "state" in request.url.params:
+            items = [item for item in items if item["state"] == request.url.params["state"]]
+        start = int(request.url.params.get("cursor", 0))
+        end = start + min(self.page_size, int(request.url.params["limit"]))
+        cursor = str(end) if end < len(items) else None
+        return httpx.Response(200, json={"items": items[start:end], "next_cursor": cursor})
+
+
+class FakeClock:
+    """Seconds that pass only while somebody sleeps; `during` is run at each sleep."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.waits_s: list[float] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.waits_s.append(seconds)
+        self.now_s += seconds
+        self.during()
+
+
+def problem(status: int, title: str, detail: str, **more: Any) -> httpx.Response:
+    """An RFC 9457 answer."""
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return httpx.Response(status, json=document, headers={"Content-Type": "application/problem+json"})
+
+
+def search_document(**changes: Any) -> dict[str, Any]:
+    progress = {
+        "generation": 1,
+        "generations": 2,
+        "candidates": 4,
+        "evaluated": 3,
+        "failed": 1,
+        "waiting": 0,
+        "cached": 0,
+        "planned": 8,
+        "evaluations_per_second": 1.5,
+        "time_left_s": 12.0,
+        "hypervolume": 0.71,
+        "front_size": 2,
+    }
+    return {
+        "id": SEARCH_ID,
+        "name": "small",
+        "state": "running",
+        "reason": None,
+        "spec": SPEC,
+        "created_at": "2026-01-02T03:04:05Z",
+        "started_at": "2026-01-02T03:04:06Z",
+        "finished_at": None,
+        "revision": 7,
+        "objectives": OBJECTIVES,
+        "progress": progress,
+        "reference_point": None,
+        **changes,
+    }
+
+
+def candidate_document(
+    index: int,
+    *,
+    accuracy: float | None = None,
+    expressibility: float | None = None,
+    gates: int = 2,
+    state: str = "evaluated",
+    is_on_front: bool = False,
+    **changes: Any,
+) -> dict[str, Any]:
+    is_known = accuracy is not None
+    metrics: dict[str, Any] = {
+        "validation_accuracy": {"value": accuracy, "std_error": 0.02, "unit": "share", "version": 1, "protocol": "ab"},
+        "expressibility": {"value": expressibility, "std_error": 0.01, "unit": "nats", "version": 1, "protocol": "ab"},
+        "two_qubit_gates": {"value": gates, "std_error": "exact", "unit": "count", "version": 1, "protocol": "ab"},
+    }
+    return {
+        "id": f"0198d000-0000-7000-8000-00000000000{index}",
+        "search_id": SEARCH_ID,
+        "generation": index // 2,
+        "index": index % 2,
+        "state": state,
+        "digest": f"{index:x}" * 64,
+        "genome": {
+            "qubits": 2,
+            "layers": 2,
+            "encoding": "angle-y",
+            "reuploading": True,
+            "rotations": [["ry"], ["ry", "rz"]],
+            "entangler": ["cz", None],
+            "topology": ["ring", "none"],
+            "observable": "z-all",
+            "pre_layers": [16, 8],
+            "post_layers": [],
+            "learning_rate": 0.0123,
+        },
+        "objectives": {"validation_accuracy": accuracy, "expressibility": expressibility} if is_known else None,
+        "violation": 0.0 if is_known else None,
+        "metrics": metrics if is_known else {},
+        "is_on_front": is_on_front,
+        "error": {"class": "FloatingPointError", "message": "loss is not finite"} if state == "failed" else None,
+        **changes,
+    }
+
+
+GENERATIONS = [
+    {"number": 0, "evaluations": 2, "hypervolume": 0.5, "finished_at": "2026-01-02T03:05:05Z"},
+    {"number": 1, "evaluations": 4, "hypervolume": 0.71, "finished_at": "2026-01-02T03:06:05Z"},
+]
+
+DETAIL = {
+    "circuit": {"qubits": 2},
+    "drawing": "0: ──RY──╭●──\n1: ──RY──╰Z──",
+    "pennylane": "import pennylane as qml\n",
+    "curves": [[{"epoch": 1, "train_loss": 0.7, "validation_loss": 0.6, "validation_accuracy": 0.8}]],
+    "evaluation": {
+        "id": "e",
+        "state": "done",
+        "attempt": 1,
+        "engine": {"name": "default.qubit"},
+        "worker": "w",
+        "seconds": 1.0,
+        "is_cached": False,
+    },
+}
+
+
+class Documents:
+    """Makers of the documents above, for tests that need their own."""
+
+    search = staticmethod(search_document)
+    candidate = staticmethod(candidate_document)
+    problem = staticmethod(problem)
+    spec = SPEC
+    generations = GENERATIONS
+    search_id = SEARCH_ID
+    older_id = OLDER_ID

@@ -1,0 +1,265 @@
+"""`hqnas measure`."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from hqnas.cli.measure import measure
+
+SIGMAS = 5.0
+
+CIRCUIT = {
+    "qubits": 2,
+    "operations": [
+        {"gate": "rx", "wires": [0], "angle": {"weight": 0}},
+        {"gate": "rz", "wires": [0], "angle": {"weight": 1}},
+        {"gate": "cx", "wires": [0, 1]},
+    ],
+    "observables": [{"z": [0]}],
+}
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(measure)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(document=CIRCUIT, name="circuit.json"):
+        file = tmp_path / name
+        file.write_text(document if isinstance(document, str) else json.dumps(document))
+        return file
+
+    return written
+
+
+def documents(result):
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def single(result):
+    (document,) = documents(result)
+    return document
+
+
+def test_expressibility_of_one_rx_is_known(run, write):
+    file = write({"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": {"weight": 0}}]})
+    arguments = ("--metric", "expressibility", "--estimator", "sim75", "--samples", 20_000, "--seed", 1, "--json")
+    found = single(run(file, *arguments))["expressibility"]
+    assert found["value"] == pytest.approx(0.19612, abs=SIGMAS * found["std_error"] + 75 / 40_000)
+    assert found["protocol"] == {
+        "estimator": "sim75",
+        "samples": 20_000,
+        "bins": 75,
+        "weights": "uniform [0, 2π)",
+        "features": "zero",
+    }
+
+
+def test_entangling_capability_of_a_bell_pair_is_one(run, write):
+    gates = [{"gate": "h", "wires": [0]}, {"gate": "cx", "wires": [0, 1]}]
+    file = write({"qubits": 2, "operations": gates})
+    found = single(run(file, "--metric", "entangling_capability", "--json"))["entangling_capability"]
+    assert found["value"] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_gradient_variance_has_every_parameter(run, write):
+    found = single(run(write(), "--metric", "gradient_variance", "--samples", 4_000, "--json"))["gradient_variance"]
+    assert found["per_parameter"][0] == pytest.approx(0.5, abs=SIGMAS * found["per_parameter_std_error"][0])
+    assert found["per_parameter"][1] == 0.0
+    assert found["dead_parameters"] == 0.5
+    assert found["value"] == pytest.approx(math.log10(0.5), abs=SIGMAS * found["std_error"])
+
+
+def test_without_a_live_parameter_the_value_is_null_and_the_rest_is_there(run, write):
+    file = write({**CIRCUIT, "operations": CIRCUIT["operations"][1:]})
+    found = single(run(file, "--metric", "gradient_variance", "--json"))["gradient_variance"]
+    assert found["value"] is None
+    assert (found["per_parameter"], found["dead_parameters"]) == ([0.0, 0.0], 1.0)
+    assert "no parameter can change the cost" in found["reason"]
+
+
+def test_exact_costs_say_so(run, write):
+    metrics = ("qubits", "circuit_depth", "gates", "two_qubit_gates", "quantum_parameters")
+    options = [option for name in metrics for option in ("--metric", name)]
+    found = single(run(write(), *options, "--json"))
+    assert {name: found[name]["value"] for name in metrics} == {
+        "qubits": 2,
+        "circuit_depth": 3,
+        "gates": 3,
+        "two_qubit_gates": 1,
+        "quantum_parameters": 2,
+    }
+    assert {found[name]["std_error"] for name in metrics} == {"exact"}
+
+
+def test_metrics_come_in_the_order_asked_for(run, write):
+    found = single(run(write(), "--metric", "gates", "--metric", "expressibility", "--metric", "qubits", "--json"))
+    assert list(found) == ["gates", "expressibility", "qubits"]
+
+
+def value(run, *arguments):
+    found = documents(run(*arguments, "--metric", "expressibility", "--json"))
+    return [document["expressibility"]["value"] for document in found]
+
+
+def test_the_same_seed_gives_the_same_value(run, write):
+    assert value(run, write(), "--seed", 3) == value(run, write(), "--seed", 3)
+
+
+def test_another_seed_gives_another_value(run, write):
+    assert value(run, write(), "--seed", 3) != value(run, write(), "--seed", 4)
+
+
+def test_a_value_depends_neither_on_the_other_files_nor_on_the_other_metrics(run, write):
+    other = write({"qubits": 1, "operations": []}, "other.json")
+    alone = value(run, write())
+    assert value(run, other, write(), "--metric", "entangling_capability")[1:] == alone
+
+
+def test_engines_agree(run, write):
+    ours, theirs = (value(run, write(), "--samples", 100, "--engine", f"{e}.qubit") for e in ("default", "lightning"))
+    assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_without_json_there_is_a_table(run, write):
+    found = run(write(), "--metric", "gates", "--metric", "gradient_variance")
+    assert found.exit_code == 0
+    assert "gradient_variance" in found.stdout
+    assert "log10" in found.stdout
+
+
+def test_the_table_says_what_is_undefined_and_why(run, write):
+    file = write({**CIRCUIT, "operations": CIRCUIT["operations"][1:]})
+    found = run(file, "--metric", "gradient_variance")
+    assert "undefined" in found.stdout
+    assert "no parameter can change the cost" in found.stdout
+
+
+BROKEN = {
+    "text": ("this is no circuit", "is not JSON"),
+    "empty": ("", "is not JSON"),
+    "nan": ('{"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": NaN}]}', "NaN is no number of JSON"),
+    "infinite": ('{"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": 1e999}]}', "operations[0].angle"),
+    "whole number beyond floats": (
+        '{"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": 1%s}]}' % ("0" * 400),
+        "operations[0].angle: must be a finite number",
+    ),
+    "whole number beyond Python": ('{"qubits": 1%s}' % ("0" * 5_000), "is not JSON"),
+    "twice": ('{"qubits": 1, "qubits": 2, "operations": []}', "the key 'qubits' stands twice"),
+    "deep": ("[" * 100_000, "nested too deeply"),
+    "list": ("[]", "circuit: must be an object"),
+    "gate": (
+        '{"qubits": 1, "operations": [{"gate": "u3", "wires": [0]}]}',
+        "operations[0].gate: there is no gate 'u3'",
+    ),
+    "wire": ('{"qubits": 1, "operations": [{"gate": "h", "wires": [1]}]}', "operations[0].wires"),
+    "no observable": ('{"qubits": 1, "operations": []}', "needs an observable"),
+    "wide": (json.dumps({**CIRCUIT, "qubits": 20}), "holds at most 16 qubits"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_one_sentence_that_names_it(run, write, case):
+    text, reason = BROKEN[case]
+    result = run(write(text), "--metric", "gradient_variance", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert "circuit.json: " in line
+    assert reason in line
+
+
+def test_a_missing_file_is_named(run, tmp_path):
+    result = run(tmp_path / "missing.json", "--metric", "gates")
+    assert result.exit_code == 2
+    assert "missing.json: cannot be read: No such file or directory" in result.stderr
+
+
+def test_a_directory_is_named(run, tmp_path):
+    result = run(tmp_path, "--metric", "gates")
+    assert result.exit_code == 2
+    assert "cannot be read: Is a directory" in result.stderr
+
+
+def test_a_binary_file_is_no_json(run, tmp_path):
+    file = tmp_path / "circuit.bin"
+    file.write_bytes(bytes(range(256)))
+    assert "is not UTF-8 text" in run(file, "--metric", "gates").stderr
+
+
+def test_an_endless_file_is_not_read_to_its_end(run):
+    assert "is larger than 32 MiB" in run("/dev/zero", "--metric", "gates").stderr
+
+
+def test_a_long_sentence_is_cut(run, write):
+    line = run(write({"x" * 10_000: 1}), "--metric", "gates").stderr
+    assert len(line) < 1_000
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(run, tmp_path):
+    assert "\x1b" not in run(tmp_path / "\x1b[31m.json", "--metric", "gates").stderr
+
+
+def test_good_files_are_measured_beside_broken_ones(run, write, tmp_path):
+    good = write()
+    result = run(good, tmp_path / "missing.json", good, "--metric", "gates", "--json")
+    assert result.exit_code == 2
+    assert [json.loads(line)["gates"]["value"] for line in result.stdout.splitlines()] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--metric", "accuracy"), "does not exist"),
+        (("--metric", "validation_accuracy"), "needs more than a circuit"),
+        (("--metric", "expressibility", "--engine", "qiskit"), "there is no engine 'qiskit'"),
+        (("--metric", "expressibility", "--samples", "1"), "--samples"),
+        (("--metric", "expressibility", "--samples", "many"), "--samples"),
+        (("--metric", "expressibility", "--seed", "-1"), "--seed"),
+        (("--metric", "expressibility", "--estimator", "kde"), "--estimator"),
+        ((), "--metric"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_name(run, write, options, reason):
+    result = run(write(), *options)
+    assert result.exit_code == 2
+    assert reason in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_an_engine_that_is_absent_is_a_sentence(run, write):
+    result = run(write(), "--metric", "expressibility", "--engine", "lightning.gpu")
+    if result.exit_code == 0:
+        pytest.skip("this machine has lightning.gpu")
+    assert result.exit_code == 2
+    assert "lightning.gpu cannot run here" in result.stderr
+
+
+def without(package, *arguments):
+    """Runs the command in a Python that has no such package."""
+    program = (
+        f"import sys, typer; sys.modules[{package!r}] = None\n"
+        "from hqnas.cli.measure import measure\n"
+        "app = typer.Typer(); app.command()(measure); app()"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_missing_simulator_is_an_installation_to_complete(write):
+    result = without("torch", write(), "--metric", "expressibility")
+    assert result.returncode == 1
+    assert "install 'hqnas[worker]'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_exact_costs_need_no_simulator(write):
+    assert without("torch", write(), "--metric", "gates", "--json").returncode == 0
