@@ -126,6 +126,9 @@ def _integer(value: Any, path: str, low: int, high: int) -> int:
 
 
 def _real(value: Any, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidCircuit(f"{path}: must be a finite number, not {value!r:.60}")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        pass
+    raise InvalidCircuit(f"{path}: must be a finite number, not {value!r:.60}")

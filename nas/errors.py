@@ -1,0 +1,41 @@
+"""Why an evaluation can fail. A failed evaluation is data: its class and message are kept with it.
+
+    EvaluationError
+    ├── EngineError
+    │   ├── EngineUnavailable    the engine or its hardware is not on this machine; another worker may have it
+    │   └── CircuitTooWide       the state vector is beyond what the engine holds
+    ├── UndefinedMetric          the quantity has no value for this candidate (no live parameter, say)
+    ├── UnsupportedMetric        the protocol asks for another version of a definition than is installed here
+    └── TrainingDiverged         the loss became infinite or not a number
+
+A genome that no network can be made of is refused before, by `nas.circuits.UnbuildableGenome`. All of these but
+`EngineUnavailable` and `UnsupportedMetric` are properties of the candidate: trying again gives the same error.
+"""
+
+
+class EvaluationError(Exception):
+    """Root of all failures of an evaluation."""
+
+
+class EngineError(EvaluationError):
+    """An engine cannot do what was asked of it."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine, or the hardware that it needs, is missing on this machine."""
+
+
+class CircuitTooWide(EngineError):
+    """The circuit has more qubits than the engine holds."""
+
+
+class UndefinedMetric(EvaluationError):
+    """A metric has no value for this candidate."""
+
+
+class UnsupportedMetric(EvaluationError):
+    """The definition that a protocol asks for is not the one that is installed."""
+
+
+class TrainingDiverged(EvaluationError):
+    """The training loss stopped being a finite number."""

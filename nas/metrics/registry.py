@@ -1,0 +1,89 @@
+"""All metrics under their names, measured on one `Subject`. A new metric is one file and one line here."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from nas.circuits import Architecture
+from nas.engines import Engine
+from nas.metrics.costs import exact_costs
+from nas.metrics.entangling_capability import entangling_capability
+from nas.metrics.expressibility import expressibility
+from nas.metrics.gradient_variance import GradientDraws, dead_parameters, gradient_variance
+from nas.metrics.measurement import Measurement
+from nas.metrics.performance import Predictions, validation_accuracy, validation_loss
+from nas.spec.search import MetricSettings
+
+
+class Subject(Protocol):
+    """What is measured. Properties compute at their first use and keep the result, so metrics share what they need."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network."""
+
+    @property
+    def engine(self) -> Engine:
+        """Simulates the circuit."""
+
+    @property
+    def settings(self) -> MetricSettings:
+        """Estimators and sample sizes."""
+
+    @property
+    def gradients(self) -> GradientDraws:
+        """Draws of the gradient of the cost that belongs to the training mode."""
+
+    @property
+    def predictions(self) -> Sequence[Predictions]:
+        """Of the fitted models on the validation split, one a replicate."""
+
+    @property
+    def training_protocol(self) -> dict[str, Any]:
+        """The conditions of the fits."""
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Returns a new generator whose seed depends on the genome, the training seed and the purpose."""
+
+
+Measure = Callable[[Subject], Measurement]
+
+
+def _static(name: str, subject: Subject) -> Measurement:
+    return Measurement(name, exact_costs(subject.architecture)[name], None)
+
+
+_STATIC: Final = (
+    "qubits",
+    "layers",
+    "circuit_depth",
+    "gates",
+    "two_qubit_gates",
+    "quantum_parameters",
+    "classical_parameters",
+    "flops",
+)
+
+MEASURES: Final[dict[str, Measure]] = {
+    "validation_accuracy": lambda s: validation_accuracy(s.predictions, s.training_protocol),
+    "validation_loss": lambda s: validation_loss(s.predictions, s.training_protocol),
+    "expressibility": lambda s: expressibility(
+        s.architecture.circuit,
+        s.engine,
+        n_pairs=s.settings.expressibility.samples,
+        rng=s.rng("expressibility"),
+        estimator=s.settings.expressibility.estimator,
+        n_bins=s.settings.expressibility.bins,
+    ),
+    "entangling_capability": lambda s: entangling_capability(
+        s.architecture.circuit,
+        s.engine,
+        n_states=s.settings.entangling_capability.samples,
+        rng=s.rng("entangling_capability"),
+    ),
+    "gradient_variance": lambda s: gradient_variance(s.gradients),
+    "dead_parameters": lambda s: dead_parameters(s.gradients),
+    **{name: partial(_static, name) for name in _STATIC},
+}

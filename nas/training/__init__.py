@@ -1,0 +1,12 @@
+"""Fits hybrid models: data, the network as a function of its parameters, the training loop, and gradient draws.
+
+datasets ──▶ train and validation splits ──▶ fit ──▶ curve, predictions
+                                          └─▶ gradients ──▶ draws for nas.metrics.gradient_variance
+"""
+
+from nas.training.datasets import Data, load
+from nas.training.fit import Fit, fit
+from nas.training.gradients import loss_gradients
+from nas.training.hybrid import HybridNetwork
+
+__all__ = ["Data", "Fit", "HybridNetwork", "fit", "load", "loss_gradients"]

@@ -1,0 +1,120 @@
+"""Whole evaluations."""
+
+import json
+
+import pytest
+
+from nas.engines import ENGINES
+from nas.errors import UnsupportedMetric
+from nas.evaluation import evaluate
+from nas.space import SearchSpace
+from nas.spec import METRICS, Protocol, parse_spec
+
+ALL = [name for name, info in METRICS.items() if not info.is_static]
+AGREEMENT = 1e-8  # of engines after a few steps of training
+
+
+def case(mode="full-hybrid", also=ALL, objective="validation_accuracy", **options):
+    spec = parse_spec(
+        {
+            "name": "evaluation",
+            "dataset": {"name": "iris"},
+            "space": {"qubits": 2, "layers": 1, "observable": "xyz-all", **options.pop("space", {})},
+            "training": {"mode": mode, "epochs": 2, **options.pop("training", {})},
+            "objectives": [{"metric": objective}],
+            "metrics": {
+                "also": also,
+                "expressibility": {"samples": 200},
+                "entangling_capability": {"samples": 50},
+                "gradient_variance": {"samples": 200, "batch_size": 2},
+            },
+            **options,
+        }
+    )
+    return SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec)
+
+
+@pytest.mark.parametrize("mode", ["full-hybrid", "quantum-only", "pure-quantum"])
+def test_exactly_the_metrics_of_the_protocol_are_measured(mode):
+    genome, protocol = case(mode)
+    assert list(evaluate(genome, protocol).metrics) == list(protocol.metrics)
+
+
+@pytest.mark.parametrize(
+    ("mode", "definition"), [("full-hybrid", "hybrid"), ("quantum-only", "quantum"), ("pure-quantum", "pure")]
+)
+def test_the_definition_of_gradient_variance_follows_the_mode(mode, definition):
+    found = evaluate(*case(mode, also=["gradient_variance"], objective="gradient_variance"))
+    assert found.metrics["gradient_variance"].protocol["definition"] == definition
+
+
+@pytest.mark.parametrize("encoding", ["angle-x", "angle-y", "angle-z", "amplitude", "iqp"])
+@pytest.mark.parametrize("mode", ["full-hybrid", "pure-quantum"])
+def test_every_encoding_evaluates(mode, encoding):
+    found = evaluate(*case(mode, space={"encoding": encoding}))
+    assert 0.0 <= found.metrics["validation_accuracy"].value <= 1.0
+
+
+def test_the_same_arguments_give_the_same_bits():
+    first, second = (evaluate(*case()) for _ in range(2))
+    assert first.to_json() == second.to_json()
+
+
+def test_the_training_seed_changes_what_is_drawn():
+    first, second = (evaluate(*case(training={"seed": seed})).to_json() for seed in (0, 1))
+    assert first["metrics"]["expressibility"]["value"] != second["metrics"]["expressibility"]["value"]
+    assert first["curves"] != second["curves"]
+
+
+def test_a_metric_does_not_depend_on_what_else_is_measured():
+    alone = evaluate(*case(also=["entangling_capability"], objective="entangling_capability"))
+    # Without training the genome has no learning rate, and so another digest: compare under one genome.
+    genome, protocol = case()
+    together = evaluate(genome, protocol)
+    few = protocol.model_copy(update={"metrics": {"entangling_capability": 1}})
+    assert evaluate(genome, few).metrics["entangling_capability"] == together.metrics["entangling_capability"]
+    assert alone.curves == ()
+
+
+def test_nothing_is_trained_for_metrics_without_training():
+    assert evaluate(*case(also=[], objective="expressibility")).curves == ()
+
+
+def test_each_replicate_has_its_own_curve():
+    curves = evaluate(*case(training={"replicates": 3})).curves
+    assert len({curve[0].train_loss for curve in curves}) == 3
+
+
+def test_replicates_give_a_mean_and_its_error():
+    found = evaluate(*case(training={"replicates": 3})).metrics["validation_loss"]
+    values = found.details["per_replicate"]
+    assert found.value == pytest.approx(sum(values) / 3)
+    assert found.protocol["std_error_from"] == "replicates"
+
+
+def test_one_replicate_has_the_error_of_its_samples():
+    found = evaluate(*case()).metrics["validation_accuracy"]
+    # 30 validation samples
+    assert found.std_error == pytest.approx((found.value * (1 - found.value) / 30) ** 0.5)
+    assert found.protocol["std_error_from"] == "validation samples"
+
+
+def test_an_evaluation_is_json_without_nan():
+    document = json.loads(json.dumps(evaluate(*case()).to_json(), allow_nan=False))
+    assert document["metrics"]["gates"]["std_error"] == "exact"
+    assert document["engine"]["name"] == "default.qubit"
+    assert set(document["curves"][0][0]) == {"epoch", "train_loss", "validation_loss", "validation_accuracy"}
+
+
+@pytest.mark.parametrize("encoding", ["angle-y", "amplitude"])
+def test_engines_agree_on_a_whole_evaluation(encoding):
+    found = [evaluate(*case(engine=name, space={"encoding": encoding})) for name in list(ENGINES)[:2]]
+    for name in found[0].metrics:
+        assert found[0].metrics[name].value == pytest.approx(found[1].metrics[name].value, abs=AGREEMENT)
+
+
+def test_another_version_of_a_definition_is_refused():
+    genome, protocol = case()
+    newer = protocol.model_copy(update={"metrics": {"expressibility": 99}})
+    with pytest.raises(UnsupportedMetric, match="version 99 of 'expressibility' is not installed"):
+        evaluate(genome, newer)

@@ -1,0 +1,195 @@
+"""The network, its training and its gradients."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from nas.circuits import Architecture
+from nas.engines import make_engine
+from nas.errors import TrainingDiverged
+from nas.space import SearchSpace
+from nas.spec import Protocol, parse_spec
+from nas.spec.search import GradientSettings, Training
+from nas.training.datasets import Data, load
+from nas.training.fit import fit
+from nas.training.gradients import loss_gradients
+from nas.training.hybrid import CIRCUIT, HybridNetwork, trainable_names
+
+ROUNDING = 1e-12
+
+
+def network(mode="full-hybrid", dataset="iris", engine="default.qubit", **space):
+    spec = parse_spec(
+        {
+            "name": "training",
+            "dataset": {"name": dataset},
+            "space": {"qubits": 2, "layers": 1, **space},
+            "training": {"mode": mode},
+            "objectives": [{"metric": "validation_accuracy"}],
+        }
+    )
+    architecture = Architecture.build(SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec))
+    return HybridNetwork(architecture, make_engine(engine))
+
+
+def rng(seed=1):
+    return np.random.default_rng(seed)
+
+
+def data(name="iris"):
+    return load(parse_dataset(name))
+
+
+def parse_dataset(name):
+    from nas.spec.search import Dataset
+
+    return Dataset(name=name)
+
+
+def test_circuit_weights_start_uniform_on_the_circle():
+    weights = network().draw(rng(), draws=4_000)[CIRCUIT]
+    assert weights.min() >= 0.0
+    assert weights.max() < 2 * math.pi
+    assert weights.mean().item() == pytest.approx(math.pi, abs=5 * 2 * math.pi / math.sqrt(12 * weights.numel()))
+
+
+def test_linear_layers_start_within_one_over_the_root_of_their_inputs():
+    parameters = network().draw(rng(), draws=1_000)
+    assert parameters["pre.0.weight"].abs().max().item() == pytest.approx(0.5, abs=0.001)
+    assert parameters["pre.0.bias"].abs().max().item() == pytest.approx(0.5, abs=0.001)
+
+
+def test_parameters_are_as_many_as_the_costs_say():
+    from nas.metrics.costs import exact_costs
+
+    net = network(pre_layers=[[8]], post_layers=[[5]])
+    costs = exact_costs(net.architecture)
+    n_parameters = sum(parameter.numel() for parameter in net.draw(rng()).values())
+    assert n_parameters == costs["quantum_parameters"] + costs["classical_parameters"]
+
+
+def test_draws_together_are_draws_apart():
+    net, x = network(pre_layers=[[3]], post_layers=[[3]]), data().train_x[:5]
+    drawn = net.draw(rng(), draws=4)
+    together = net.logits(drawn, x)
+    for m in range(4):
+        apart = net.logits({name: parameter[m] for name, parameter in drawn.items()}, x)
+        torch.testing.assert_close(together[m], apart, rtol=0.0, atol=ROUNDING)
+
+
+def test_logits_of_a_pure_circuit_are_scaled_means_by_class():
+    net, x = network("pure-quantum", observable="xyz-all"), data().train_x[:2, :2]
+    parameters = net.draw(rng())
+    inputs = math.pi * torch.tanh(x)
+    expectations = net.engine.expectations(net.architecture.circuit, parameters[CIRCUIT][None], inputs)
+    expected = 5.0 * torch.stack([expectations[:, [label, label + 3]].mean(1) for label in range(3)], 1)
+    torch.testing.assert_close(net.logits(parameters, x), expected, rtol=0.0, atol=ROUNDING)
+
+
+def test_one_expectation_tells_two_classes_apart():
+    net = network("pure-quantum", "moons", observable="z-first")
+    logits = net.logits(net.draw(rng()), torch.zeros(1, 2, dtype=torch.float64))
+    assert logits[0, 0] == -logits[0, 1]
+
+
+def test_amplitudes_of_a_pure_circuit_are_the_features_themselves():
+    net, x = network("pure-quantum", observable="xyz-all", encoding="amplitude"), data().train_x[:3]
+    parameters = net.draw(rng())
+    torch.testing.assert_close(net.logits(parameters, x), net.logits(parameters, 2.0 * x), rtol=0.0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("mode", ["full-hybrid", "quantum-only", "pure-quantum"])
+def test_training_lowers_the_loss(mode):
+    net = network(mode, observable="xyz-all")
+    curve = fit(net, prepared(net), Training(mode=mode, epochs=8), learning_rate=0.05, rng=rng()).curve
+    assert curve[-1].train_loss < curve[0].train_loss
+
+
+def prepared(net):
+    from nas.training.datasets import principal_components
+
+    found = data()
+    return found if net.architecture.is_hybrid else principal_components(found, net.architecture.n_inputs)
+
+
+def test_quantum_only_trains_the_circuit_alone():
+    assert trainable_names(network().draw(rng()), "quantum-only") == [CIRCUIT]
+
+
+def test_the_same_seed_gives_the_same_fit_to_the_last_bit():
+    settings = Training(epochs=2)
+    first, second = (fit(network(), data(), settings, learning_rate=0.01, rng=rng()) for _ in range(2))
+    assert first.curve == second.curve
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimizer_trains(optimizer):
+    settings = Training(epochs=4, optimizer=optimizer)
+    curve = fit(network(), data(), settings, learning_rate=0.02, rng=rng()).curve
+    assert curve[-1].train_loss < curve[0].train_loss
+
+
+def test_best_reports_the_epoch_of_lowest_validation_loss():
+    found = fit(network(), data(), Training(epochs=6), learning_rate=0.5, rng=rng())
+    lowest = min(found.curve, key=lambda epoch: epoch.validation_loss)
+    assert (found.epoch, found.predictions.loss) == (lowest.epoch, lowest.validation_loss)
+
+
+def test_last_reports_the_last_epoch():
+    found = fit(network(), data(), Training(epochs=3, select="last"), learning_rate=0.5, rng=rng())
+    assert (found.epoch, found.predictions.accuracy) == (3, found.curve[-1].validation_accuracy)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training():
+    found = data()
+    broken = Data(found.train_x * math.nan, found.train_y, found.validation_x, found.validation_y)
+    with pytest.raises(TrainingDiverged, match="training loss became nan in epoch 1"):
+        fit(network(), broken, Training(epochs=2), learning_rate=0.01, rng=rng())
+
+
+def test_a_learning_rate_without_bound_diverges():
+    with pytest.raises(TrainingDiverged, match="lower the learning rate"):
+        fit(network(), data(), Training(epochs=5, optimizer="sgd"), learning_rate=1e200, rng=rng())
+
+
+def gradients(mode, net=None, n_draws=200):
+    settings = GradientSettings(samples=n_draws, batch_size=4)
+    return loss_gradients(net or network(), data(), settings, mode=mode, rng=rng())
+
+
+def test_quantum_gradients_are_over_circuit_weights():
+    assert gradients("quantum-only").values.shape == (200, network().architecture.circuit.n_weights)
+
+
+def test_hybrid_gradients_are_over_all_parameters():
+    n_parameters = sum(parameter.numel() for parameter in network().draw(rng()).values())
+    assert gradients("full-hybrid").values.shape == (200, n_parameters)
+
+
+def test_the_definition_follows_the_mode():
+    assert (gradients("quantum-only").definition, gradients("full-hybrid").definition) == ("quantum", "hybrid")
+
+
+def test_gradients_of_many_draws_are_those_of_each_draw():
+    net, n_draws = network(pre_layers=[[3]]), 200
+    found = gradients("full-hybrid", net, n_draws).values
+    # The same sequence of draws as in loss_gradients: the batch, the frozen parameters, the draws.
+    generator = rng()
+    rows = torch.from_numpy(generator.permutation(len(data().train_y))[:4])
+    net.draw(generator)
+    drawn = net.draw(generator, draws=n_draws)
+    for m in (0, 137):
+        parameters = {name: parameter[m].clone().requires_grad_() for name, parameter in drawn.items()}
+        loss = cross_entropy(net.logits(parameters, data().train_x[rows]), data().train_y[rows])
+        expected = torch.autograd.grad(loss, list(parameters.values()))
+        np.testing.assert_allclose(found[m], torch.cat([g.flatten() for g in expected]), atol=ROUNDING)
+
+
+def test_gradients_do_not_depend_on_how_they_are_split(monkeypatch):
+    net = network()
+    whole = gradients("quantum-only", net).values
+    monkeypatch.setattr(type(net.engine), "rows_at_once", lambda *_args, **_kwargs: 40)
+    np.testing.assert_allclose(gradients("quantum-only", net).values, whole, atol=ROUNDING)
