@@ -37,7 +37,7 @@ def main() -> int:
         n_different = len({candidate.digest for candidate in candidates})
         show(console, front, best, n_different=n_different, n_evaluated=len(candidates))
         save(client, console, search, front, candidates, best)
-    say_what_next(console, client.url, search)
+    say_what_next(console, search)
     if n_different < FEWEST_ARCHITECTURES:
         console.print(f"[red]Only {n_different} different architectures were evaluated.")
         return 1
@@ -68,13 +68,14 @@ def save(
     console.print(f"Wrote {OUT / 'front.csv'}, {OUT / 'front.png'} and {OUT / 'best.py'} (PennyLane).")
 
 
-def say_what_next(console: Console, url: str, search: Search) -> None:
+def say_what_next(console: Console, search: Search) -> None:
     """Prints how to look at more of the search."""
     console.print("\nTo look at more, start the service again on the same data:")
-    console.print("  hqnas up --home out/demo", highlight=False)
-    console.print("  hqnas list", highlight=False)
-    console.print("  hqnas show latest/0.0", highlight=False)
-    console.print(f"  curl {url}/v1/searches/{search.id}/front", highlight=False, soft_wrap=True)
+    console.print("  .venv/bin/hqnas up --home out/demo", highlight=False)
+    console.print("  .venv/bin/hqnas list", highlight=False)
+    console.print("  .venv/bin/hqnas show latest/0.0", highlight=False)
+    url = f"http://127.0.0.1:8000/v1/searches/{search.id}/front"
+    console.print(f"  curl {url}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ Rooms, each importing only those below it:
     circuits                a genome as a list of operations, and its renderings
     space                   genes, genomes, and the space they are drawn from
     spec                    what a person submits, and every limit on it
+    errors                  why an evaluation can fail
 
 `spec`, `space` and `circuits` are plain Python, so the API can import them without torch or PennyLane.
 """

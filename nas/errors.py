@@ -6,9 +6,10 @@
     │   └── CircuitTooWide       the state vector is beyond what the engine holds
     ├── UndefinedMetric          the quantity has no value for this candidate (no live parameter, say)
     ├── UnsupportedMetric        the protocol asks for another version of a definition than is installed here
-    └── TrainingDiverged         the loss became infinite or not a number
+    ├── TrainingDiverged         the loss became infinite or not a number
+    └── UnbuildableGenome        no network can be made of the genome on this data set (in `nas.circuits`)
 
-A genome that no network can be made of is refused before, by `nas.circuits.UnbuildableGenome`. All of these but
+All of these but
 `EngineUnavailable` and `UnsupportedMetric` are properties of the candidate: trying again gives the same error.
 """
 

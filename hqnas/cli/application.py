@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 import hqnas
 from hqnas.cli import run, searches
 from hqnas.cli.failures import explain
-from hqnas.cli.measure import measure
+from hqnas.cli.measure import MEASURE_EXAMPLE, measure
 from hqnas.cli.up import up
 
 
@@ -76,4 +76,4 @@ app.command(rich_help_panel=_SEARCH, epilog=searches.FRONT_EXAMPLE)(searches.fro
 app.command(rich_help_panel=_SEARCH, epilog=searches.SHOW_EXAMPLE)(searches.show)
 app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
-app.command(rich_help_panel=_MEASURE)(measure)
+app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)

@@ -41,8 +41,10 @@ def to_json(search: Search, front: Front) -> str:
 
 
 def _metric_names(candidates: Sequence[Candidate], objectives: tuple[Objective, ...]) -> list[str]:
+    """Returns the metrics in the order of their columns; those that are genes have a column already."""
     first = [objective.metric for objective in objectives]
-    return [*first, *sorted({name for c in candidates for name in c.metrics} - set(first))]
+    names = [*first, *sorted({name for c in candidates for name in c.metrics} - set(first))]
+    return [name for name in names if name not in GENES]
 
 
 def _metric_cells(candidate: Candidate, names: Sequence[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from nas.circuits.circuit import Angle, Circuit, Operation
 from nas.circuits.gates import AMPLITUDE
+from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
 from nas.spec.protocol import Protocol
@@ -20,7 +21,7 @@ from nas.spec.protocol import Protocol
 PURE_LOGIT_SCALE: Final = 5.0
 
 
-class UnbuildableGenome(ValueError):
+class UnbuildableGenome(EvaluationError):
     """A genome that no network can be made of on this data set; the message says why."""
 
 

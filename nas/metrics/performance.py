@@ -1,7 +1,8 @@
 """Task performance: accuracy and loss of fitted models on the validation split.
 
 The value is a mean over replicates with the standard error sd/√R. With one replicate the error comes from the
-validation samples instead: √(p(1 − p)/n) of an accuracy p, sd/√n of a loss. The protocol says which.
+validation samples instead: sd/√n of a loss, √(p̃(1 − p̃)/n) of an accuracy with k of n correct, where p̃ = (k + 1)/(n + 2)
+(Laplace's rule: a model that is right on every sample is not known to be right always). The protocol says which.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,9 @@ class Predictions:
 def validation_accuracy(replicates: Sequence[Predictions], protocol: dict[str, Any]) -> Measurement:
     """Returns the mean share of correct classes over at least one replicate."""
     values = [predictions.accuracy for predictions in replicates]
-    sampling_error = float(np.sqrt(values[0] * (1.0 - values[0]) / len(replicates[0].is_correct)))
+    n_samples = len(replicates[0].is_correct)
+    smoothed = (values[0] * n_samples + 1.0) / (n_samples + 2.0)
+    sampling_error = float(np.sqrt(smoothed * (1.0 - smoothed) / n_samples))
     return _mean_over_replicates("validation_accuracy", values, sampling_error, protocol)
 
 

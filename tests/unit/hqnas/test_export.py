@@ -59,6 +59,15 @@ def test_csv_of_an_equal_search_with_other_ids_is_the_same(documents: Any) -> No
     assert search("ab") == search("ba")
 
 
+def test_no_two_columns_have_one_name(documents: Any) -> None:
+    document = documents.candidate(0, accuracy=0.9, expressibility=0.5)
+    document["metrics"]["layers"] = {"value": 2, "std_error": "exact", "unit": "count", "version": 1}
+    header = to_csv([Candidate.from_json(document)], (ACCURACY,)).splitlines()[0].split(",")
+
+    assert "layers" in header
+    assert len(set(header)) == len(header)
+
+
 def test_csv_keeps_all_digits(documents: Any) -> None:
     value = 0.1 + 0.2
     candidate = Candidate.from_json(documents.candidate(0, accuracy=value, expressibility=1.0))

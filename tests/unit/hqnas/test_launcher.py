@@ -11,7 +11,7 @@ from hqnas.launcher.child import Child, stop_roles
 from hqnas.launcher.command import check_command
 from hqnas.launcher.errors import CommandNotFound, DiskFull, HomeBusy, HomeUnusable, PostgresFailed, PostgresMissing
 from hqnas.launcher.home import LOCK_NAME, Home, LaunchRecord
-from hqnas.launcher.plan import reach, service
+from hqnas.launcher.plan import is_loopback, reach, service
 from hqnas.launcher.restarts import N_RESTARTS, PROVEN_AFTER_S, RestartPolicy
 from hqnas.launcher.signals import Stopped, StopSignals
 
@@ -69,6 +69,11 @@ def test_each_process_has_its_own_name() -> None:
 )
 def test_the_url_reaches_the_api_from_this_machine(host: str, url: str) -> None:
     assert reach(host, 8000) == url
+
+
+def test_only_this_machine_reaches_the_loopback() -> None:
+    assert all(is_loopback(host) for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost"))
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "192.0.2.1", "a.host"))
 
 
 @pytest.mark.parametrize("variable", ["", "7", "x:1", "-1:2", "99999:1"])
