@@ -2,7 +2,8 @@
 
     HQNAS_DATABASE_URL=postgresql://hqnas:…@db/hqnas HQNAS_BROKER_URL=redis://redis:6379/0 hqnas controller
 
-Durations are seconds. Nothing else in the project reads the environment.
+Durations are seconds. Nothing else in the project reads the environment, except for the marks that the launcher puts on
+its processes (hqnas/launcher/lifeline.py).
 """
 
 from pathlib import Path

@@ -32,7 +32,7 @@ def up(
         from hqnas.launcher.command import check_command
         from hqnas.launcher.errors import LauncherError
         from hqnas.launcher.launcher import launch
-        from hqnas.launcher.plan import Plan, migration, service
+        from hqnas.launcher.plan import Plan, is_loopback, migration, service
     except ModuleNotFoundError as error:
         typer.echo(f"hqnas up needs {error.name}, which is not installed; run pip install 'hqnas[local]'", err=True)
         raise typer.Exit(1) from error
@@ -53,6 +53,8 @@ def up(
             has_postgres=settings.database_url is None,
             stops_with_parent=stop_with_parent,
         )
+        if not is_loopback(host):
+            _say(f"hqnas: whoever reaches this machine can use the API on {host}; there is no authentication yet")
         status = launch(plan, environment={**os.environ, "HQNAS_HOME": str(plan.home)}, say=_say)
     except (LauncherError, InvalidSettings) as error:
         _say(f"hqnas: {error}")

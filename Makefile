@@ -1,0 +1,47 @@
+# hqnas. `make` alone lists what there is to do. PYTHON chooses the interpreter that .venv is made with.
+
+PYTHON ?= python3
+VENV := .venv
+# Relative, so that a path with spaces to this folder does no harm.
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HOME_OF_DEMO := out/demo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve check test
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## Make .venv with everything for one machine and for the tests
+
+demo: $(STAMP) ## Run a whole search on this machine, from the empty database to the front
+	@mkdir -p $(dir $(HOME_OF_DEMO))
+	@exec $(BIN)/hqnas up --home $(HOME_OF_DEMO) --fresh --port 0 --workers 2 --stop-with-parent \
+		-- $(BIN)/python examples/demo.py
+
+serve: $(STAMP) ## Run the service on this machine until Ctrl-C (ARGS="--port 8080")
+	@exec $(BIN)/hqnas up --stop-with-parent $(ARGS)
+
+check: $(STAMP) ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## Check, then run all tests (ARGS="-m 'not integration'")
+	$(BIN)/python -m pytest $(ARGS)
+
+# torch goes first and alone: pip then keeps it, instead of weighing other builds of it for each package that asks.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "hqnas: there is no $(PYTHON); install Python 3.11 or later, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "hqnas: $$("$(PYTHON)" --version) is too old; install Python 3.11 or later, or say make PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "hqnas: $(PYTHON) cannot make virtual environments; install its venv package (Debian: apt install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(STAMP)
