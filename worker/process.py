@@ -2,10 +2,12 @@
 
 import logging
 import os
+import signal
 import socket
 
+import psutil
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 
 from config.settings import InvalidSettings, Settings
 from models import connect, disposing
@@ -29,18 +31,25 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
     worker = f"{name or f'{device}-{os.getpid()}'}@{socket.gethostname()}"
     if device == "gpu":
         _require_gpu()
-    # SIGTERM stops at once: a lease is cheap to give back, and an evaluation may run for hours.
-    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     # The signal's presence alone tells Celery that logging is set up already.
     setup_logging.connect(_keep_our_logging)
     app = make_app(settings)
     with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine:
         presence = Presence(engine, settings, worker=worker, device=device, n_slots=slots)
-        presence.enter()
-        try:
-            _serve(app, worker=worker, slots=slots, device=device)
-        finally:
+
+        def stop_at_once(*_: object, **__: object) -> None:
+            # A lease is cheap to give back and an evaluation may run for hours; Celery would wait for it, or for
+            # seconds even where nothing runs. What it has not acknowledged is rung again by the sweep.
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
             presence.leave()
+            os._exit(0)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop_at_once)  # until Celery, once it runs, has handlers of its own
+        worker_shutting_down.connect(stop_at_once)
+        presence.enter()
+        _serve(app, worker=worker, slots=slots, device=device)
 
 
 def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:
