@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,9 @@ from models.tables import Candidate, Evaluation, Generation, Search
 
 #: Over how long the rate of evaluations is taken.
 RATE_WINDOW = timedelta(seconds=60)
+
+#: How long a caller waits for a controller that is advancing the same search.
+LOCK_TIMEOUT_S = 3
 
 
 class Searches:
@@ -68,7 +71,12 @@ class Searches:
         return self._session.scalar(statement)
 
     def lock(self, team_id: uuid.UUID, search_id: uuid.UUID) -> Search | None:
-        """Returns the team's search with its row locked, waiting for a controller that is advancing it."""
+        """Returns the team's search with its row locked, waiting for a controller that is advancing it.
+
+        Raises:
+            OperationalError: it took longer than the lock timeout; the same may be tried again.
+        """
+        self._session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"))
         statement = select(Search).where(Search.id == search_id, Search.team_id == team_id).with_for_update()
         return self._session.scalar(statement)
 

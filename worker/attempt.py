@@ -5,11 +5,13 @@ changes nothing and the outcome is dropped, for someone else is computing the sa
 """
 
 import json
+import signal
 import threading
 import time
 import traceback
 import uuid
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Self
 
 import structlog
@@ -26,6 +28,13 @@ from nas.spec import Protocol
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
+
+#: Sent by the thread that renews a lease to its own process, to take the main thread out of a lost computation.
+_ABANDON = signal.SIGUSR2
+
+
+class LeaseLost(BaseException):
+    """The claim ended while computing: cancelled, or given to another. Nothing that a candidate runs may catch it."""
 
 
 class Attempts:
@@ -45,8 +54,12 @@ class Attempts:
             log.debug("evaluation_not_claimed", evaluation_id=str(evaluation_id))
             return
         started = time.perf_counter()
-        with _Lease(self._engine, claim, self._settings):
-            result, error = _compute(claim)
+        try:
+            with _Lease(self._engine, claim, self._settings):
+                result, error = _compute(claim)
+        except LeaseLost:
+            log.warning("evaluation_abandoned", evaluation_id=str(evaluation_id), attempt=claim.attempt)
+            return
         is_recorded = self._record(claim, result, error)
         event = "evaluation_superseded" if not is_recorded else "evaluation_failed" if error else "evaluation_succeeded"
         log.info(
@@ -78,7 +91,10 @@ class Attempts:
 
 
 class _Lease:
-    """Renews a claim from a thread for as long as the block runs."""
+    """Renews a claim from a thread for as long as the block runs, and raises LeaseLost in the block when it cannot.
+
+    The block runs in the main thread: that is where Python delivers signals, between two of its instructions.
+    """
 
     def __init__(self, engine: Engine, claim: Claim, settings: Settings) -> None:
         self._engine = engine
@@ -88,12 +104,18 @@ class _Lease:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
+        self._previous = signal.signal(_ABANDON, self._abandon)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        signal.signal(_ABANDON, self._previous)
+
+    def _abandon(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._done.is_set():
+            raise LeaseLost
 
     def _renew(self) -> None:
         while not self._done.wait(self._settings.renew_s):
@@ -107,7 +129,7 @@ class _Lease:
                 log.warning("lease_not_renewed", evaluation_id=str(self._claim.evaluation_id), error=str(failure))
                 continue
             if not holds:
-                log.warning("lease_lost", evaluation_id=str(self._claim.evaluation_id), attempt=self._claim.attempt)
+                signal.pthread_kill(threading.main_thread().ident or 0, _ABANDON)
                 return
 
 

@@ -2,6 +2,7 @@
 
 import platform
 import threading
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,15 +20,34 @@ log = structlog.get_logger()
 _PACKAGES = ("hqnas", "celery", "torch", "pennylane", "pennylane-lightning", "pennylane-lightning-gpu", "numpy")
 
 
-class Presence:
-    """Registers a worker and beats from a thread of the parent process, until `leave`."""
+#: Beats in a row at which work waits and no process takes it, before the worker is taken for stuck.
+_STUCK_BEATS = 3
 
-    def __init__(self, engine: Engine, settings: Settings, *, worker: str, device: str, n_slots: int) -> None:
+
+class Presence:
+    """Registers a worker and beats from a thread of the parent process, until `leave`.
+
+    `is_stuck` says whether work waits that no process of the pool takes; when it stays so, `restart` is called.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        worker: str,
+        device: str,
+        n_slots: int,
+        is_stuck: Callable[[], bool],
+        restart: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._worker = worker
         self._device = device
         self._n_slots = n_slots
+        self._is_stuck = is_stuck
+        self._restart = restart
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
 
@@ -38,7 +58,8 @@ class Presence:
     def leave(self) -> None:
         """Puts back what the worker still holds, with no blame, and takes its slots out of the count."""
         self._left.set()
-        self._thread.join()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
         try:
             with UnitOfWork(self._engine) as work:
                 n_released = work.evaluations.release(self._worker)
@@ -52,7 +73,7 @@ class Presence:
             log.warning("worker_left_silently", worker=self._worker, error=str(failure))
 
     def _beat(self) -> None:
-        is_registered = False
+        is_registered, n_stuck = False, 0
         while True:
             try:
                 with UnitOfWork(self._engine) as work:
@@ -66,6 +87,10 @@ class Presence:
                 if not is_transient(failure):
                     raise
                 log.warning("beat_not_recorded", worker=self._worker, error=str(failure))
+            n_stuck = n_stuck + 1 if self._is_stuck() else 0
+            if n_stuck == _STUCK_BEATS:
+                log.error("worker_stuck", worker=self._worker)
+                self._restart()
             if self._left.wait(self._settings.renew_s):
                 return
 

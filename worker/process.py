@@ -8,11 +8,15 @@ import socket
 import psutil
 from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
+from celery.worker import state
 
 from config.settings import InvalidSettings, Settings
 from models import connect, disposing
 from worker.broker import make_app, queue_of
 from worker.presence import Presence
+
+#: Exit status of a worker that could only go on as a new process; whoever started it starts it again.
+_STUCK = 75
 
 
 def run_worker(settings: Settings, *, slots: int, device: str, name: str | None = None) -> None:
@@ -35,21 +39,42 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
     setup_logging.connect(_keep_our_logging)
     app = make_app(settings)
     with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine:
-        presence = Presence(engine, settings, worker=worker, device=device, n_slots=slots)
 
-        def stop_at_once(*_: object, **__: object) -> None:
+        def leave(status: int) -> None:
             # A lease is cheap to give back and an evaluation may run for hours; Celery would wait for it, or for
             # seconds even where nothing runs. What it has not acknowledged is rung again by the sweep.
             for child in psutil.Process().children(recursive=True):
                 child.kill()
             presence.leave()
-            os._exit(0)
+            os._exit(status)
+
+        def stop_at_once(*_: object, **__: object) -> None:
+            leave(0)
+
+        presence = Presence(
+            engine,
+            settings,
+            worker=worker,
+            device=device,
+            n_slots=slots,
+            is_stuck=_has_work_that_nobody_takes,
+            restart=lambda: leave(_STUCK),
+        )
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop_at_once)  # until Celery, once it runs, has handlers of its own
         worker_shutting_down.connect(stop_at_once)
         presence.enter()
         _serve(app, worker=worker, slots=slots, device=device)
+
+
+def _has_work_that_nobody_takes() -> bool:
+    """Whether messages wait in this process though no process of the pool computes.
+
+    A process that is killed while it waits for work takes billiard's lock on the queue with it, and its successor
+    waits for that lock for ever.
+    """
+    return bool(state.reserved_requests) and not state.active_requests
 
 
 def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:

@@ -34,6 +34,8 @@ from nas.spec import SearchSpec
 
 router = APIRouter(prefix="/v1/searches", tags=["searches"])
 
+_MAX_INTEGER = 2**31  # of the columns
+
 _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "no such search"}}
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "unchanged since the revision in If-None-Match"}}
 
@@ -178,7 +180,9 @@ def _uuid_at(cursor: str) -> UUID:
 
 def _place_at(cursor: str) -> tuple[int, int]:
     try:
-        generation, index = decode_cursor(cursor).split(".")
-        return int(generation), int(index)
+        generation, index = (int(number) for number in decode_cursor(cursor).split("."))
     except ValueError as error:
         raise bad_cursor() from error
+    if not (0 <= generation < _MAX_INTEGER and 0 <= index < _MAX_INTEGER):
+        raise bad_cursor()
+    return generation, index

@@ -6,6 +6,7 @@ A file that cannot be measured is one sentence on standard error; the others are
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -17,7 +18,7 @@ from nas.circuits import Circuit, InvalidCircuit, circuit_from_json
 from nas.errors import EvaluationError, UndefinedMetric
 from nas.metrics.costs import circuit_costs
 from nas.spec import METRICS
-from nas.spec.limits import ENGINE_QUBITS, MAX_SAMPLES
+from nas.spec.limits import ENGINE_QUBITS, MAX_GRADIENT_BYTES, MAX_SAMPLES
 
 if TYPE_CHECKING:
     from nas.engines import Engine
@@ -121,6 +122,10 @@ class _Bench:
 
             engine = self._loaded_engine()
         n_samples = self._samples or _SAMPLES[name]
+        if name == "gradient_variance" and n_samples * circuit.n_weights * 8 > MAX_GRADIENT_BYTES:
+            raise _CannotMeasure(
+                f"{n_samples} gradients of {circuit.n_weights} weights are too many to keep; lower --samples"
+            )
         # The name is part of the seed, so a value does not depend on what else is measured.
         rng = np.random.default_rng([self._seed, *name.encode()])
         if name == "expressibility":
@@ -199,7 +204,7 @@ def _refuse_constant(name: str) -> None:
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the key {twice!r} stands twice in one object")
     return found
 

@@ -15,6 +15,8 @@ from hqnas.client.errors import UnreadableSpec
 if TYPE_CHECKING:
     from nas.spec import SearchSpec
 
+_TOO_MUCH = "holds a value that cannot be read: a number too long, nesting too deep, or a tag that does not fit"
+
 
 def to_document(spec: "Mapping[str, Any] | str | os.PathLike[str] | SearchSpec") -> dict[str, Any]:
     """Returns the JSON values of a spec; a text or a path names a YAML or JSON file.
@@ -39,7 +41,7 @@ def read_document(path: Path) -> Any:
     """
     name = "standard input" if str(path) == "-" else str(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UnreadableSpec(f"cannot read {name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -52,6 +54,8 @@ def _decoded_json(text: str, name: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UnreadableSpec(f"{name}, line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise UnreadableSpec(f"{name}: {_TOO_MUCH}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,3 +87,6 @@ def _decoded_yaml(text: str, name: str) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UnreadableSpec(f"{name}{place}: {problem or 'is no YAML'}") from error
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        # The library's constructors of numbers, dates and truth values let these out.
+        raise UnreadableSpec(f"{name}: {_TOO_MUCH}") from error

@@ -9,8 +9,9 @@ from nas.space import Genome, Options, SearchSpace
 
 IsAllowed = Callable[[Genome], bool]
 
-#: Random draws for each genome wanted, before a space is taken as used up.
+#: Random draws for each genome wanted, and at most, before a space is taken as used up.
 _DRAWS_PER_GENOME = 200
+_MAX_DRAWS = 50_000
 
 #: Finite spaces up to this size are gone through to the end once random draws find nothing new.
 _ENUMERABLE = 20_000
@@ -43,7 +44,8 @@ class Draw:
 
     def fill(self, space: SearchSpace, rng: np.random.Generator) -> None:
         """Fills up with uniform draws, and from a small finite space with whatever is left of it."""
-        self.take(space.sample(rng) for _ in range(_DRAWS_PER_GENOME * (self._n - len(self.genomes))))
+        n_draws = min(_DRAWS_PER_GENOME * (self._n - len(self.genomes)), _MAX_DRAWS)
+        self.take(space.sample(rng) for _ in range(n_draws))
         if not self.is_full and space.size <= _ENUMERABLE:
             self.take(every_genome(space))
 

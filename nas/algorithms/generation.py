@@ -4,6 +4,7 @@ Every random choice comes from a generator seeded with (the search's seed, the g
 is repeated, on another machine or after a crash, gives the same genomes.
 """
 
+import contextlib
 from enum import IntEnum
 from importlib.metadata import version
 
@@ -19,6 +20,10 @@ from nas.spec import METRICS, Protocol, SearchSpec
 
 #: Changes whenever the operators or their order change: a search under way then refuses to go on.
 OPERATORS_VERSION = 1
+
+#: Operations of refused circuits that one step may build: some ten seconds.
+_MAX_REFUSED_OPERATIONS = 3_000_000
+_ABOUT_AS_MANY = 30  #: the work of refusing even the smallest circuit, in operations
 
 
 class _Purpose(IntEnum):
@@ -43,11 +48,12 @@ def propose(
     n = min(spec.algorithm.population, spec.n_planned - n_proposed)
     space = SearchSpace.from_spec(spec)
     rng = _rng(spec, generation, _Purpose.PROPOSE)
-    draw = Draw(n, seen=seen, is_allowed=lambda genome: is_allowed(spec, genome))
-    if spec.algorithm.name == "nsga2" and generation > 0:
-        nsga2.offspring(survivors, space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
-    else:
-        draw.fill(space, rng)
+    draw = Draw(n, seen=seen, is_allowed=_Filter(spec))
+    with contextlib.suppress(_GivenUp):
+        if spec.algorithm.name == "nsga2" and generation > 0:
+            nsga2.offspring(survivors, space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
+        else:
+            draw.fill(space, rng)
     return draw.genomes
 
 
@@ -66,15 +72,40 @@ def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[
 
 def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
     """Whether a network can be built of the genome and its exact costs satisfy the constraints on them."""
+    bounds = [constraint for constraint in spec.constraints if METRICS[constraint.metric].is_static]
+    known = {"qubits": genome.qubits, "layers": genome.layers}
+    if any(bound.violation(known[bound.metric]) > 0 for bound in bounds if bound.metric in known):
+        return False
+    if not bounds and spec.training.mode != "pure-quantum":
+        return True  # every genome can be built with classical layers around
     try:
         costs = exact_costs(Architecture.build(genome, Protocol.from_spec(spec)))
     except UnbuildableGenome:
         return False
-    return all(
-        constraint.violation(costs[constraint.metric]) == 0
-        for constraint in spec.constraints
-        if METRICS[constraint.metric].is_static
-    )
+    return all(bound.violation(costs[bound.metric]) == 0 for bound in bounds)
+
+
+class _GivenUp(Exception):
+    """Too few genomes of the space satisfy the constraints to go on looking for more."""
+
+
+class _Filter:
+    """`is_allowed` with an end: it gives up once so much work went into genomes that were refused.
+
+    The work is counted in operations of circuits and not in time, so a repeated step ends at the same genome.
+    """
+
+    def __init__(self, spec: SearchSpec) -> None:
+        self._spec = spec
+        self._n_operations_left = _MAX_REFUSED_OPERATIONS
+
+    def __call__(self, genome: Genome) -> bool:
+        if self._n_operations_left < 0:
+            raise _GivenUp
+        if is_allowed(self._spec, genome):
+            return True
+        self._n_operations_left -= _ABOUT_AS_MANY + genome.layers * genome.qubits**2
+        return False
 
 
 def proposal_versions() -> dict[str, str]:

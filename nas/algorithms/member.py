@@ -22,7 +22,7 @@ class Member:
 
 def objectives_of(spec: SearchSpec, values: dict[str, float]) -> list[float]:
     """Returns the objectives in the spec's order, each in its metric's own direction."""
-    return [values[objective.metric] for objective in spec.objectives]
+    return [float(values[objective.metric]) for objective in spec.objectives]
 
 
 def losses_of(spec: SearchSpec, objectives: list[float]) -> tuple[float, ...]:

@@ -59,6 +59,8 @@ def _amplitude(fields: Mapping[str, Any], path: str, qubits: int) -> Operation:
     if "angle" in fields:
         raise InvalidCircuit(f"{path}.angle: {AMPLITUDE} takes no angle")
     wires = _wires(fields["wires"], f"{path}.wires", qubits)
+    if not wires:
+        raise InvalidCircuit(f"{path}.wires: is empty; {AMPLITUDE} needs at least one wire")
     run = _list(fields.get("features"), f"{path}.features")
     if len(run) != 2:
         raise InvalidCircuit(f"{path}.features: give the first and the last index, not {run!r}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nas.circuits import Circuit
 from nas.engines import Engine
+from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states
 
@@ -63,12 +64,19 @@ def expressibility(
 
 
 def fidelities(circuit: Circuit, engine: Engine, n_pairs: int, rng: np.random.Generator) -> Floats:
-    """Returns |⟨ψ|φ⟩|² of independent pairs of states at random weights, (n_pairs,), clipped to [0, 1]."""
+    """Returns |⟨ψ|φ⟩|² of independent pairs of states at random weights, (n_pairs,), clipped to [0, 1].
+
+    Raises:
+        UndefinedMetric: a state is not finite, for angles beyond what floating point holds.
+    """
     found = []
     for states in random_states(circuit, engine, 2 * n_pairs, rng):
         overlaps = (states[0::2].conj() * states[1::2]).sum(1)
         found.append((overlaps.real.square() + overlaps.imag.square()).clamp(0.0, 1.0))
-    return torch.cat(found).numpy()
+    values = torch.cat(found).numpy()
+    if not np.isfinite(values).all():
+        raise UndefinedMetric("expressibility has no value: some states are not finite")
+    return values
 
 
 def haar_quantile(fidelities: Floats, n_qubits: int, *, n_bins: int = SIM_BINS) -> Divergence:

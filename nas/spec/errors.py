@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from nas.spec.genes import TAGS
 from nas.spec.search import SearchSpec
+
+#: A document with more problems than this is told the first of them.
+MAX_PROBLEMS = 50
+
+_LONG = 10**60  # Python refuses to print numbers of thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,10 @@ def problems_of(error: ValidationError) -> tuple[Problem, ...]:
 
 def problems_from(items: Sequence[Mapping[str, Any]], *, skip: int = 0) -> tuple[Problem, ...]:
     """Returns pydantic's error items as problems; the first `skip` parts of each path are left out."""
-    return tuple(Problem(_path(item["loc"][skip:]), _sentence(item)) for item in items)
+    found = [Problem(_cut(_path(item["loc"][skip:])), _sentence(item)) for item in items[:MAX_PROBLEMS]]
+    if len(items) > MAX_PROBLEMS:
+        found.append(Problem("", f"and {len(items) - MAX_PROBLEMS} more problems; mend these first"))
+    return tuple(found)
 
 
 def _path(loc: tuple[str | int, ...]) -> str:
@@ -61,8 +70,8 @@ def _path(loc: tuple[str | int, ...]) -> str:
 def _sentence(item: Mapping[str, Any]) -> str:
     kind, value = item["type"], item.get("input")
     if kind == "extra_forbidden":
-        key = str(item["loc"][-1])
-        close = get_close_matches(key, _all_keys(), n=1)
+        key = _cut(str(item["loc"][-1]))
+        close = [one for one in get_close_matches(key, _all_keys(), n=2) if one != key]
         return f"unknown key '{key}'" + (f"; did you mean '{close[0]}'?" if close else "; remove it")
     if kind == "missing":
         return "is required and missing"
@@ -70,14 +79,19 @@ def _sentence(item: Mapping[str, Any]) -> str:
         return "is empty; give at least one choice"
     message: str = item["msg"]
     message = message[0].lower() + message[1:]
+    message = _cut(message, 1_000)
     return message if isinstance(value, dict | list) or _shown(value) in message else f"{message}, not {_shown(value)}"
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return _cut(repr(value)) if not isinstance(value, int) or abs(value) < _LONG else "a number too long to show"
 
 
+def _cut(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+@cache
 def _all_keys() -> list[str]:
     schema = SearchSpec.model_json_schema()
     models = [schema, *schema.get("$defs", {}).values()]

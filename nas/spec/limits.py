@@ -28,3 +28,9 @@ MAX_DATASET_SAMPLES = 20_000
 MAX_FEATURES = 512
 MAX_SEED = 2**31 - 1
 MAX_NAME = 120
+MAX_WALL_TIME_S = 366 * 86_400
+
+#: Gradients that one evaluation keeps: draws x parameters.
+MAX_GRADIENT_BYTES = 256 * 2**20
+#: States that one row's gradient keeps, one for each gate, on an engine that stores them.
+MAX_STORED_STATES_BYTES = 2 * 2**30

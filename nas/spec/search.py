@@ -6,10 +6,20 @@ Every model refuses unknown keys. Checks that need more than one field name the 
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from nas.spec import limits
+from nas.spec.checks import find_problems
 from nas.spec.datasets import DATASETS, DatasetInfo
 from nas.spec.genes import (
     Choice,
@@ -22,7 +32,6 @@ from nas.spec.genes import (
     RotationSet,
     Topology,
     Widths,
-    choices_of,
 )
 from nas.spec.metrics import METRICS, Goal, MetricInfo, Needs
 
@@ -217,34 +226,45 @@ class Algorithm(_Model):
     seed: StrictInt = Field(default=1, ge=0, le=limits.MAX_SEED)
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|m|h|d)", re.ASCII)
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def _to_seconds(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("duration", "is a number of seconds or a text such as 90m, not true or false")
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
         raise PydanticCustomError(
-            "duration", "'{value}' is no duration; write seconds, or a number and s, m, h or d: 90m", {"value": value}
+            "duration",
+            "'{value}' is no duration; write seconds, or a number and s, m, h or d: 90m",
+            {"value": value[:40]},
         )
     return float(match[1]) * _UNIT_S[match[2]]
+
+
+WallTime = Annotated[float, BeforeValidator(_to_seconds), Field(gt=0, le=limits.MAX_WALL_TIME_S, allow_inf_nan=False)]
 
 
 class Budget(_Model):
     """Where the search stops, whichever comes first: candidates proposed, or time since its start."""
 
     evaluations: StrictInt | None = Field(default=None, ge=1, le=limits.MAX_EVALUATIONS)
-    wall_time: Annotated[float, BeforeValidator(_to_seconds), Field(gt=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="seconds, or a text such as 90s, 30m, 2h, 1d"
-    )
+    wall_time: WallTime | None = Field(default=None, description="seconds, or a text such as 90s, 30m, 2h, 1d")
+
+
+def _plain_text(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise PydanticCustomError("name", "is one line of text without control characters or spaces around it")
+    return text
 
 
 class SearchSpec(_Model):
     """A search: what may be built, what counts, on which data, how it is searched, and when it stops."""
 
-    name: str = Field(min_length=1, max_length=limits.MAX_NAME, pattern=r"^\S(.*\S)?$")
+    name: Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME), AfterValidator(_plain_text)]
     dataset: Dataset
     space: Space
     training: Training = Training()
@@ -276,7 +296,7 @@ class SearchSpec(_Model):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*_gene_problems(self), *_objective_problems(self), *_mode_problems(self), *_engine_problems(self)]
+        problems = find_problems(self)
         if problems:
             raise ValidationError.from_exception_data(
                 "SearchSpec",
@@ -288,61 +308,3 @@ class SearchSpec(_Model):
                 ],
             )
         return self
-
-
-_Problem = tuple[tuple[str | int, ...], str, Any]
-
-
-def _gene_problems(spec: SearchSpec) -> list[_Problem]:
-    problems: list[_Problem] = []
-    most = limits.ENGINE_QUBITS[spec.engine]
-    qubits, layers = max(choices_of(spec.space.qubits)), max(choices_of(spec.space.layers))
-    if qubits > most:
-        problems.append(
-            (("space", "qubits"), f"{spec.engine} holds at most {most} qubits, and the space reaches {qubits}", qubits)
-        )
-    if layers > limits.MAX_LAYERS:
-        problems.append(
-            (("space", "layers"), f"at most {limits.MAX_LAYERS} layers, and the space reaches {layers}", layers)
-        )
-    for name in ("qubits", "layers"):
-        low = min(choices_of(getattr(spec.space, name)))
-        if low < 1:
-            problems.append((("space", name), f"{name} start at 1, and the space reaches {low}", low))
-    rate = spec.space.learning_rate
-    if not isinstance(rate, float | list) and rate.min <= 0:
-        problems.append((("space", "learning_rate", "min"), f"a learning rate is above 0, not {rate.min}", rate.min))
-    if len(set(spec.space.per_layer)) < len(spec.space.per_layer):
-        problems.append((("space", "per_layer"), "a gene stands twice; name each once", spec.space.per_layer))
-    return problems
-
-
-def _objective_problems(spec: SearchSpec) -> list[_Problem]:
-    names = [objective.metric for objective in spec.objectives]
-    return [
-        (("objectives", i, "metric"), f"'{name}' is an objective already; name each metric once", name)
-        for i, name in enumerate(names)
-        if name in names[:i]
-    ]
-
-
-def _mode_problems(spec: SearchSpec) -> list[_Problem]:
-    if spec.training.mode != "pure-quantum":
-        return []
-    problems: list[_Problem] = [
-        (("space", name), f"pure-quantum has no classical layers; remove '{name}' or change training.mode", value)
-        for name in ("pre_layers", "post_layers")
-        if any(choices_of(value := getattr(spec.space, name), is_nested=True))
-    ]
-    problems.extend(
-        (("objectives", i, "metric"), "pure-quantum has no classical parameters to count", "classical_parameters")
-        for i, objective in enumerate(spec.objectives)
-        if objective.metric == "classical_parameters"
-    )
-    return problems
-
-
-def _engine_problems(spec: SearchSpec) -> list[_Problem]:
-    if spec.engine == "lightning.gpu" and spec.device != "gpu":
-        return [(("device",), "lightning.gpu needs 'device: gpu'", spec.device)]
-    return []

@@ -45,9 +45,10 @@ def reload(engine: Engine, search: Search) -> Search:
 
 
 def result_of(digest: str) -> dict[str, Any]:
-    """Returns made-up metrics that depend on the genome alone."""
+    """Returns made-up metrics that depend on the genome alone; counts are integers, as in real results."""
     a, b, c = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:3])
-    values = {"validation_accuracy": a, "expressibility": b, "gradient_variance": -2 * c}
+    values: dict[str, float] = {"validation_accuracy": a, "expressibility": b, "gradient_variance": -2 * c}
+    values["two_qubit_gates"] = round(10 * a)
     return {"metrics": {name: {"value": v, "std_error": 0.0, "unit": "", "version": 1} for name, v in values.items()}}
 
 
@@ -89,6 +90,11 @@ def test_a_search_goes_through_all_generations_and_finishes(engine: Engine) -> N
     search = run(engine, submit(engine))
     assert (search.state, search.reason) == (SearchState.FINISHED, "all 3 generations are done")
     assert (search.n_candidates, search.n_settled, search.generation) == (18, 18, 2)
+
+
+def test_an_exact_count_beside_a_measured_objective_is_told(engine: Engine) -> None:
+    objectives = [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}]
+    assert run(engine, submit(engine, objectives=objectives)).state == SearchState.FINISHED
 
 
 def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.dependencies import encode_cursor
 from config.settings import Settings
 from models import UnitOfWork
 from models.tables import Search, Team
@@ -87,6 +88,11 @@ REFUSALS = [
     ("engine", "qulacs", "engine", "'default.qubit'"),
     ("engine", "lightning.gpu", "device", "needs 'device: gpu'"),
     ("name", "", "name", "at least 1 character"),
+    ("name", "a\0b", "name", "control characters"),
+    ("name", " a", "name", "spaces around"),
+    ("budget.wall_time", "99999999d", "budget.wall_time", "less than or equal to"),
+    ("budget.wall_time", 1e308, "budget.wall_time", "less than or equal to"),
+    ("budget.wall_time", True, "budget.wall_time", "true or false"),
 ]
 
 
@@ -107,6 +113,31 @@ def test_a_pure_circuit_with_classical_layers_is_refused(api: TestClient) -> Non
     document = changed("training.mode", "pure-quantum")
     document["space"]["pre_layers"] = [[], [8]]
     assert api.post("/v1/searches", json=document).json()["errors"][0]["path"] == "space.pre_layers"
+
+
+def test_layers_too_wide_for_the_gradients_of_an_evaluation_are_refused(api: TestClient) -> None:
+    document = changed("space.pre_layers", [[1024, 1024]])
+    document["objectives"] = [{"metric": "gradient_variance"}]
+    problem = api.post("/v1/searches", json=document).json()["errors"][0]
+    assert (problem["path"], "narrower layers" in problem["message"]) == ("space.pre_layers", True)
+
+
+def test_circuits_too_large_for_a_gradient_are_refused(api: TestClient) -> None:
+    document = changed("space.layers", 64)
+    document["space"] |= {"qubits": 16, "topology": "full"}
+    problem = api.post("/v1/searches", json=document).json()["errors"][0]
+    assert (problem["path"], "lightning.qubit" in problem["message"]) == ("space.layers", True)
+
+
+def test_thousands_of_unknown_keys_are_told_in_part(api: TestClient) -> None:
+    document = {**SPEC, **{f"key{i}": i for i in range(5_000)}}
+    errors = api.post("/v1/searches", json=document).json()["errors"]
+    assert len(errors) == 51
+    assert errors[-1]["message"] == "and 4950 more problems; mend these first"
+
+
+def test_a_long_key_is_told_in_part(api: TestClient) -> None:
+    assert len(api.post("/v1/searches", json={**SPEC, "k" * 100_000: 1}).text) < 2_000
 
 
 def test_all_problems_are_told_at_once(api: TestClient) -> None:
@@ -165,7 +196,7 @@ def test_the_list_can_be_narrowed_to_a_state(api: TestClient) -> None:
     assert [item["id"] for item in items] == [cancelled]
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!", "AAAA", "w6TDtsO8"])
+@pytest.mark.parametrize("cursor", ["x", "!!", "AAAA", "w6TDtsO8", encode_cursor(f"{2**31}.0"), encode_cursor("0.-1")])
 @pytest.mark.parametrize("path", ["/v1/searches", "/v1/searches/{id}/candidates"])
 def test_a_made_up_cursor_is_refused(api: TestClient, path: str, cursor: str) -> None:
     answer = api.get(path.format(id=submit(api)["id"]), params={"cursor": cursor})
@@ -183,6 +214,14 @@ def test_an_unchanged_search_answers_304_and_a_changed_one_does_not(api: TestCli
     assert api.get(path, headers={"If-None-Match": etag}).status_code == 304
     api.post(f"{path}/cancel")
     assert api.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_a_cancel_that_a_busy_controller_holds_up_answers_503(api: TestClient, engine: Engine) -> None:
+    search_id = submit(api)["id"]
+    with UnitOfWork(engine) as busy:
+        assert busy.searches.take_movable() is not None
+        answer = api.post(f"/v1/searches/{search_id}/cancel")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 def test_a_new_front_is_empty_and_has_an_etag(api: TestClient) -> None:

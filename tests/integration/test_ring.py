@@ -98,6 +98,33 @@ def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
         assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
 
 
+def test_a_worker_whose_idle_process_is_killed_still_does_the_next_search(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    local = {**environment, "HQNAS_BROKER_URL": f"filesystem://{tmp_path}/broker", "HQNAS_RENEW_S": "1"}
+    with cluster(tmp_path, local, n_workers=0) as client:
+        worker = ("worker", "worker", "--slots", "1", "--name", "w")
+        with hqnas(tmp_path, local, *worker) as process:
+            client.wait(client.submit({**SPEC, "budget": {"evaluations": 4}}).id)
+            (child,) = psutil.Process(process.pid).children()
+            child.kill()
+            search = client.submit({**SPEC, "name": "next", "training": {"epochs": 1}})
+            # The launcher, or a container's restart policy, starts it again.
+            wait_until(lambda: process.poll() is not None, "the stuck worker to end")
+        with hqnas(tmp_path, local, *worker):
+            assert client.wait(search.id).state == "finished"
+
+
+def test_a_cancelled_computation_is_abandoned(tmp_path: Path, environment: dict[str, str], engine: Engine) -> None:
+    fast = {**environment, "HQNAS_RENEW_S": "0.2"}
+    with cluster(tmp_path, fast, n_workers=1) as client:
+        endless = client.submit({**SPEC, "training": {"epochs": 10_000, "batch_size": 1}})
+        wait_until(lambda: bool(running(engine)), "a running evaluation")
+        client.cancel(endless.id)
+        assert client.wait(client.submit({**SPEC, "name": "next"}).id).state == "finished"
+    assert "evaluation_abandoned" in (tmp_path / "worker-0.log").read_text()
+
+
 def test_a_stopped_worker_gives_back_what_it_was_computing(
     tmp_path: Path, environment: dict[str, str], engine: Engine
 ) -> None:

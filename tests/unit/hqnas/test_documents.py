@@ -51,3 +51,22 @@ def test_binary_file_is_no_spec(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableSpec, match="no text in UTF-8"):
         read_document(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("spec.yaml", "name: !!bool abc"),
+        ("spec.yaml", "name: !!timestamp abc"),
+        ("spec.yaml", "name: 2020-99-99"),
+        ("spec.yaml", f"name: {'9' * 5_000}"),
+        ("spec.yaml", "name: " + "[" * 5_000),
+        ("spec.json", f'{{"name": {"9" * 5_000}}}'),
+        ("spec.json", "[" * 100_000),
+    ],
+)
+def test_value_that_the_decoder_chokes_on_is_a_sentence(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+
+    with pytest.raises(UnreadableSpec, match="cannot be read"):
+        read_document(tmp_path / name)

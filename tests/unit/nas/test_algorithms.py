@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import specs
 
 from nas.algorithms import Member, hypervolume, non_dominated, propose, reference_point, select
+from nas.algorithms import generation as generation_module
 from nas.algorithms.generation import is_allowed
 from nas.space import Genome, SearchSpace
 from nas.spec import SearchSpec, parse_spec
@@ -85,6 +86,21 @@ def test_a_static_constraint_is_never_broken_by_a_proposal() -> None:
 def test_a_space_that_no_genome_satisfies_proposes_nothing() -> None:
     spec = a_spec(constraints=[{"metric": "gates", "at_most": 1}])
     assert propose(spec, generation=0, survivors=[], seen=set(), n_proposed=0) == []
+
+
+def test_a_large_space_that_no_genome_satisfies_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    genuine = generation_module.exact_costs
+    monkeypatch.setattr(generation_module, "exact_costs", lambda a: built.append(1) or genuine(a))
+    monkeypatch.setattr(generation_module, "_MAX_REFUSED_OPERATIONS", 30_000)
+    space = {"qubits": {"min": 2, "max": 12}, "layers": {"min": 1, "max": 16}, "topology": ["full", "ring"]}
+    spec = a_spec(
+        space={**space, "learning_rate": {"min": 0.01, "max": 0.1}},
+        constraints=[{"metric": "gates", "at_most": 1}],
+        algorithm={"population": 2000},
+    )
+    assert propose(spec, generation=0, survivors=[], seen=set(), n_proposed=0) == []
+    assert len(built) < 200
 
 
 def test_a_small_space_is_proposed_to_the_last_genome() -> None:
