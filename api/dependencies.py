@@ -81,4 +81,4 @@ def is_unchanged(request: Request, response: Response, etag: str) -> bool:
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "private, no-cache"
     held = request.headers.get("if-none-match", "")
-    return etag in {tag.strip().removeprefix("W/") for tag in held.split(",")}
+    return bool({etag, "*"} & {tag.strip().removeprefix("W/") for tag in held.split(",")})

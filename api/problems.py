@@ -89,6 +89,9 @@ def install(app: FastAPI) -> None:
         if any(item["type"] == "json_invalid" for item in items):
             reason = items[0].get("ctx", {}).get("error", "")
             return respond(request, ApiProblem(400, "invalid-json", "Not JSON", f"the body is not JSON: {reason}"))
+        if any(isinstance(item.get("input"), bytes) for item in items):
+            detail = "the body is taken for a spec only with the header Content-Type: application/json"
+            return respond(request, ApiProblem(415, "unsupported-media-type", "Not announced as JSON", detail))
         # The first part of pydantic's path says body, query or path, which a caller did not write.
         return respond(request, invalid(problems_from(items, skip=1)))
 

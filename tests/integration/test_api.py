@@ -154,6 +154,12 @@ def test_a_body_that_is_no_spec_is_a_problem_and_no_crash(api: TestClient, body:
     assert answer.json()["detail"]
 
 
+def test_a_body_that_is_not_announced_as_json_names_the_header(api: TestClient) -> None:
+    answer = api.post("/v1/searches", content=b'{"name": "x"}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
 def test_a_body_above_the_limit_is_refused_unread(api: TestClient) -> None:
     answer = api.post("/v1/searches", content=b" " * (2 << 20), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:hqnas:problem:too-large")
