@@ -37,6 +37,7 @@ def configure_logging(settings: Settings, *, process: str) -> None:
             ],
         )
     )
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # tells of each plugin that it loads
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)

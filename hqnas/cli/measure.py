@@ -39,6 +39,10 @@ MEASURE_EXAMPLE: Final = (
 )
 
 
+#: Fewer samples than these say nothing, not even how uncertain they are.
+_FEWEST: Final = {"expressibility": 100, "entangling_capability": 10, "gradient_variance": 10}
+
+
 class _CannotMeasure(Exception):
     """A file that gives no measurement; the message is for the person who named it."""
 
@@ -122,6 +126,8 @@ class _Bench:
 
             engine = self._loaded_engine()
         n_samples = self._samples or _SAMPLES[name]
+        if n_samples < _FEWEST[name]:
+            raise _CannotMeasure(f"{n_samples} samples are too few for {name}; take at least {_FEWEST[name]}")
         if name == "gradient_variance" and n_samples * circuit.n_weights * 8 > MAX_GRADIENT_BYTES:
             raise _CannotMeasure(
                 f"{n_samples} gradients of {circuit.n_weights} weights are too many to keep; lower --samples"

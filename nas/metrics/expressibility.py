@@ -106,8 +106,9 @@ def sim75(fidelities: Floats, n_qubits: int) -> Divergence:
 def _divergence(values: Floats, n_bins: int, log_masses: Floats) -> Divergence:
     """Returns Σ p ln(p/q) over the bins with p > 0, and its standard error.
 
-    Delta method with the second-order term that remains where the first vanishes, for occupied bins b and S values:
-    √( (Σ p ln²(p/q) − KL²)/S + (b − 1)/(2S²) ).
+    Delta method with the second-order term that remains where the first vanishes, for b occupied bins and S values:
+    √( (Σ p ln²(p/q) − KL² − (b − 1)/S)/S + (b − 1)/(2S²) ), the first bracket not below 0. Its last term is what that
+    spread amounts to by chance where p estimates q itself.
     """
     n_values = len(values)
     bins = np.minimum((values * n_bins).astype(np.int64), n_bins - 1)
@@ -116,6 +117,6 @@ def _divergence(values: Floats, n_bins: int, log_masses: Floats) -> Divergence:
     p = counts[is_occupied] / n_values
     log_ratio = np.log(p) - log_masses[is_occupied]
     value = float(p @ log_ratio)
-    spread = max(0.0, float(p @ log_ratio**2) - value**2) / n_values
-    second_order = (int(is_occupied.sum()) - 1) / (2.0 * n_values**2)
-    return Divergence(value, float(np.sqrt(spread + second_order)))
+    n_free = int(is_occupied.sum()) - 1
+    spread = max(0.0, float(p @ log_ratio**2) - value**2 - n_free / n_values) / n_values
+    return Divergence(value, float(np.sqrt(spread + n_free / (2.0 * n_values**2))))
