@@ -224,6 +224,8 @@ def test_good_files_are_measured_beside_broken_ones(run, write, tmp_path):
         (("--metric", "expressibility", "--engine", "qiskit"), "there is no engine 'qiskit'"),
         (("--metric", "expressibility", "--samples", "1"), "--samples"),
         (("--metric", "expressibility", "--samples", "many"), "--samples"),
+        (("--metric", "expressibility", "--samples", "50"), "take at least 100"),
+        (("--metric", "gradient_variance", "--samples", "2"), "take at least 10"),
         (("--metric", "expressibility", "--seed", "-1"), "--seed"),
         (("--metric", "expressibility", "--estimator", "kde"), "--estimator"),
         ((), "--metric"),
@@ -233,6 +235,23 @@ def test_a_wrong_option_is_refused_with_its_name(run, write, options, reason):
     result = run(write(), *options)
     assert result.exit_code == 2
     assert reason in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("operation", "metric", "reason"),
+    [
+        ({"gate": "amplitude", "wires": [], "features": [0, 0]}, "gates", "at least one wire"),
+        ({"gate": "rx", "wires": [0], "angle": {"weight": 0, "scale": 1e308}}, "expressibility", "not finite"),
+        ({"gate": "rx", "wires": [0], "angle": {"weight": 99_999}}, "gradient_variance", "lower --samples"),
+    ],
+)
+def test_a_circuit_that_cannot_be_measured_is_a_sentence(run, tmp_path, operation, metric, reason):
+    circuit = {"qubits": 1, "operations": [operation], "observables": [{"z": [0]}]}
+    (tmp_path / "odd.json").write_text(json.dumps(circuit))
+    result = run(tmp_path / "odd.json", "--metric", metric, "--samples", 1_000_000 if "gradient" in metric else 100)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_engine_that_is_absent_is_a_sentence(run, write):
