@@ -10,7 +10,6 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
@@ -133,14 +132,10 @@ class _Lease:
                 return
 
 
-def _compute(
-    claim: Claim, *, measure: Callable[[Genome, Protocol], Any] = evaluate
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _compute(claim: Claim) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Returns the result or the error: a failure is data, whatever it is that failed."""
     try:
-        result: dict[str, Any] = measure(
-            Genome.from_json(claim.genome), Protocol.model_validate(claim.protocol)
-        ).to_json()
+        result = evaluate(Genome.from_json(claim.genome), Protocol.model_validate(claim.protocol)).to_json()
         json.dumps(result, allow_nan=False)
     except Exception as failure:  # the edge of the process: whatever a candidate does stays its own
         return None, {

@@ -23,7 +23,7 @@ OPERATORS_VERSION = 1
 
 #: Operations of refused circuits that one step may build: some ten seconds.
 _MAX_REFUSED_OPERATIONS = 3_000_000
-_ABOUT_AS_MANY = 30  #: the work of refusing even the smallest circuit, in operations
+_LEAST_REFUSED_OPERATIONS = 30  #: the work of refusing even the smallest circuit, in operations
 
 
 class _Purpose(IntEnum):
@@ -104,7 +104,7 @@ class _Filter:
             raise _GivenUp
         if is_allowed(self._spec, genome):
             return True
-        self._n_operations_left -= _ABOUT_AS_MANY + genome.layers * genome.qubits**2
+        self._n_operations_left -= _LEAST_REFUSED_OPERATIONS + genome.layers * genome.qubits**2
         return False
 
 

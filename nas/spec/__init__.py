@@ -1,6 +1,6 @@
 """What a person submits, and every limit on it. Plain Python: no simulator is loaded to validate a spec."""
 
-from nas.spec.errors import InvalidSpec, Problem, parse_spec, problems_from, problems_of
+from nas.spec.errors import InvalidSpec, Problem, parse_spec, problems_from
 from nas.spec.metrics import METRICS, MetricInfo, Needs
 from nas.spec.protocol import Protocol
 from nas.spec.search import SearchSpec
@@ -15,5 +15,4 @@ __all__ = [
     "SearchSpec",
     "parse_spec",
     "problems_from",
-    "problems_of",
 ]

@@ -47,12 +47,7 @@ def parse_spec(document: Any) -> SearchSpec:
     try:
         return SearchSpec.model_validate(document)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from error
-
-
-def problems_of(error: ValidationError) -> tuple[Problem, ...]:
-    """Returns pydantic's findings with the paths as they were written."""
-    return problems_from(error.errors(include_url=False))
+        raise InvalidSpec(problems_from(error.errors(include_url=False))) from error
 
 
 def problems_from(items: Sequence[Mapping[str, Any]], *, skip: int = 0) -> tuple[Problem, ...]:

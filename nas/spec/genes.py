@@ -10,7 +10,7 @@
 The models keep what was written; `choices_of` gives the values.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -144,6 +144,5 @@ def choices_of(gene: Any, *, is_nested: bool = False) -> tuple[Any, ...]:
     if isinstance(gene, IntegerRange):
         return tuple(range(gene.min, gene.max + 1))
     if is_nested:
-        kind: Callable[[Any], str] = _kind_of_lists
-        return (tuple(gene),) if kind(gene) == "fixed" else tuple(tuple(value) for value in gene)
+        return (tuple(gene),) if _kind_of_lists(gene) == "fixed" else tuple(tuple(value) for value in gene)
     return tuple(gene) if isinstance(gene, list) else (gene,)

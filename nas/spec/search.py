@@ -4,6 +4,7 @@ Every model refuses unknown keys. Checks that need more than one field name the 
 """
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -44,33 +45,28 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _known_metric(name: Any) -> Any:
-    if isinstance(name, str) and name not in METRICS:
-        raise PydanticCustomError(
-            "unknown_metric",
-            "there is no metric '{name}'; choose from {known}",
-            {"name": name, "known": ", ".join(METRICS)},
-        )
-    return name
+def _known(what: str, catalogue: Collection[str]) -> BeforeValidator:
+    """Returns a validator that refuses a name that the catalogue lacks, and tells those that it has."""
+
+    def check(name: Any) -> Any:
+        if isinstance(name, str) and name not in catalogue:
+            raise PydanticCustomError(
+                "unknown_name",
+                "there is no {what} '{name}'; choose from {known}",
+                {"what": what, "name": name, "known": ", ".join(catalogue)},
+            )
+        return name
+
+    return BeforeValidator(check)
 
 
-def _known_dataset(name: Any) -> Any:
-    if isinstance(name, str) and name not in DATASETS:
-        raise PydanticCustomError(
-            "unknown_dataset",
-            "there is no data set '{name}'; choose from {known}",
-            {"name": name, "known": ", ".join(DATASETS)},
-        )
-    return name
-
-
-MetricName = Annotated[str, BeforeValidator(_known_metric)]
+MetricName = Annotated[str, _known("metric", METRICS)]
 
 
 class Dataset(_Model):
     """A built-in data set by name; `samples` and `features` only where the set is generated."""
 
-    name: Annotated[str, BeforeValidator(_known_dataset)]
+    name: Annotated[str, _known("data set", DATASETS)]
     samples: StrictInt | None = Field(default=None, ge=40, le=limits.MAX_DATASET_SAMPLES)
     features: StrictInt | None = Field(default=None, ge=2, le=limits.MAX_FEATURES)
 
