@@ -7,6 +7,7 @@ derive from the genome's digest, the training seed and the replicate, never from
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -46,6 +47,17 @@ class Evaluation:
         }
 
 
+def evaluate_bundle(genomes: Sequence[Genome], protocol: Protocol) -> list[Evaluation | Exception]:
+    """Returns for each genome its evaluation, or the error that it alone met; genomes have one qubit count."""
+    found: list[Evaluation | Exception] = []
+    for genome in genomes:
+        try:
+            found.append(evaluate(genome, protocol))
+        except Exception as error:  # whatever one member does, the others are measured
+            found.append(error)
+    return found
+
+
 def evaluate(genome: Genome, protocol: Protocol) -> Evaluation:
     """Returns every metric that the protocol names, measured for this genome.
 
@@ -56,7 +68,7 @@ def evaluate(genome: Genome, protocol: Protocol) -> Evaluation:
     for name, version in protocol.metrics.items():
         if name not in MEASURES or METRICS[name].version != version:
             raise UnsupportedMetric(f"version {version} of {name!r} is not installed here; update this worker")
-    subject = _Subject(Architecture.build(genome, protocol), protocol, make_engine(protocol.engine))
+    subject = _Subject(Architecture.build(genome, protocol), protocol, make_engine(protocol.engine, protocol.precision))
     metrics = {name: MEASURES[name](subject) for name in protocol.metrics}
     return Evaluation(metrics, subject.curves, subject.engine.info.to_json())
 

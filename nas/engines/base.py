@@ -24,6 +24,7 @@ from nas.circuits import Circuit
 from nas.engines.binding import BoundCircuit, bind
 from nas.errors import CircuitTooWide
 from nas.spec.limits import ENGINE_QUBITS
+from nas.spec.search import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class EngineInfo:
 class Engine(ABC):
     """Simulates circuits with dense state vectors; see the module's contract."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, precision: Precision) -> None:
         self.name = name
+        self.precision = precision
 
     @property
     @abstractmethod

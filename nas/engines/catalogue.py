@@ -6,17 +6,18 @@ from typing import Final
 from nas.engines.base import Engine
 from nas.engines.default_qubit import DefaultQubit
 from nas.engines.lightning import Lightning
+from nas.spec.search import Precision
 
 #: A new engine is one file and one line here.
-ENGINES: Final[dict[str, Callable[[str], Engine]]] = {
+ENGINES: Final[dict[str, Callable[[str, Precision], Engine]]] = {
     "default.qubit": DefaultQubit,
     "lightning.qubit": Lightning,
     "lightning.gpu": Lightning,
 }
 
 
-def make_engine(name: str) -> Engine:
-    """Returns a new engine, ready to run.
+def make_engine(name: str, precision: Precision = "complex128") -> Engine:
+    """Returns a new engine, ready to run, whose amplitudes have this precision.
 
     Raises:
         ValueError: there is no engine of this name.
@@ -26,4 +27,4 @@ def make_engine(name: str) -> Engine:
         engine = ENGINES[name]
     except KeyError:
         raise ValueError(f"there is no engine {name!r}; choose from {', '.join(ENGINES)}") from None
-    return engine(name)
+    return engine(name, precision)

@@ -18,6 +18,7 @@ from nas.engines import pauli
 from nas.engines.base import Engine, EngineInfo
 from nas.engines.binding import BoundCircuit
 from nas.engines.pennylane import operators, versions
+from nas.spec.search import Precision
 
 MAX_BYTES: Final = 128 * 2**20
 _AMPLITUDE_BYTES: Final = 16
@@ -27,8 +28,8 @@ _BACKPROP: Final = ExecutionConfig(gradient_method="backprop", interface="torch"
 class DefaultQubit(Engine):
     """Reference engine in Python; fastest of PennyLane's below about ten qubits."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, precision: Precision) -> None:
+        super().__init__(name, precision)
         # Nothing is sampled here; without a seed, the device would take one from NumPy's global generator.
         self._device = qml.device("default.qubit", seed=0)
 

@@ -19,6 +19,7 @@ from nas.engines.base import Engine, EngineInfo
 from nas.engines.binding import BoundCircuit
 from nas.engines.pennylane import operators, versions, word_operator
 from nas.errors import EngineUnavailable
+from nas.spec.search import Precision
 
 MAX_BYTES: Final = 128 * 2**20
 _AMPLITUDE_BYTES: Final = 16
@@ -29,8 +30,8 @@ _PACKAGES: Final = {"lightning.qubit": "pennylane-lightning", "lightning.gpu": "
 class Lightning(Engine):
     """C++ and CUDA state vectors, for wide circuits; `lightning.gpu` needs an NVIDIA GPU."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, precision: Precision) -> None:
+        super().__init__(name, precision)
         self._devices: dict[int, Any] = {}
         self.device(1)
 

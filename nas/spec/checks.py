@@ -69,9 +69,13 @@ def _mode_problems(spec: "SearchSpec") -> list[Finding]:
 
 
 def _engine_problems(spec: "SearchSpec") -> list[Finding]:
+    problems: list[Finding] = []
     if spec.engine == "lightning.gpu" and spec.device != "gpu":
-        return [(("device",), "lightning.gpu needs 'device: gpu'", spec.device)]
-    return []
+        problems.append((("device",), "lightning.gpu needs 'device: gpu'", spec.device))
+    if spec.engine == "default.qubit" and spec.precision != "complex128":
+        text = "default.qubit computes in complex128; remove 'precision', or take another engine"
+        problems.append((("precision",), text, spec.precision))
+    return problems
 
 
 def _memory_problems(spec: "SearchSpec") -> list[Finding]:

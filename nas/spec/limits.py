@@ -4,6 +4,7 @@ from typing import Final
 
 #: State vectors that an engine holds in memory with room for batches, at complex128.
 ENGINE_QUBITS: Final[dict[str, int]] = {
+    "batched": 16,
     "default.qubit": 16,
     "lightning.qubit": 24,
     "lightning.gpu": 28,

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from nas.spec.metrics import METRICS
-from nas.spec.search import Dataset, EngineName, MetricSettings, SearchSpec, Training
+from nas.spec.search import Dataset, EngineName, MetricSettings, Precision, SearchSpec, Training
 
 
 class Protocol(BaseModel):
@@ -23,7 +23,7 @@ class Protocol(BaseModel):
     metrics: dict[str, int]  #: name to version of its definition
     settings: MetricSettings
     engine: EngineName
-    precision: Literal["complex128"] = "complex128"
+    precision: Precision
     device: Literal["cpu", "gpu"]
 
     @classmethod
@@ -35,6 +35,7 @@ class Protocol(BaseModel):
             metrics={name: METRICS[name].version for name in spec.measured},
             settings=spec.metrics.model_copy(update={"also": []}),
             engine=spec.engine,
+            precision=spec.precision,
             device=spec.device,
         )
 

@@ -36,7 +36,8 @@ from nas.spec.genes import (
 )
 from nas.spec.metrics import METRICS, Goal, MetricInfo, Needs
 
-EngineName = Literal["default.qubit", "lightning.qubit", "lightning.gpu"]
+EngineName = Literal["batched", "default.qubit", "lightning.qubit", "lightning.gpu"]
+Precision = Literal["complex64", "complex128"]
 Mode = Literal["full-hybrid", "quantum-only", "pure-quantum"]
 LayerGene = Literal["rotations", "entangler", "topology"]
 
@@ -270,6 +271,7 @@ class SearchSpec(_Model):
     algorithm: Algorithm = Algorithm()
     budget: Budget = Budget()
     engine: EngineName = "default.qubit"
+    precision: Precision = Field(default="complex128", description="of the simulated amplitudes")
     device: Literal["cpu", "gpu"] = Field(default="cpu", description="class of worker that may evaluate")
     priority: StrictInt = Field(default=0, ge=-100, le=100, description="within the team; higher goes first")
 
