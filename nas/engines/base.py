@@ -3,25 +3,29 @@
 Contract, the same for all implementations (tests/contract/test_engines.py runs against each):
 
 - States are those of the circuit description: wire 0 is the most significant bit, the global phase is that of the
-  gates' matrices, and amplitudes are complex128.
-- `weights` is (R, n_weights) and `features` (R', n_features), float64, with finite values; a width above what the
-  circuit reads is ignored. R and R' are equal, or one of them is 1 and stands for all rows. Rows are independent.
+  gates' matrices, and amplitudes have the engine's precision. Weights, features and expectations are float64.
+- `weights` is (…, n_weights) and `features` (…, n_features), with finite values; a width above what the circuit reads
+  is ignored. Their leading axes broadcast as in arithmetic, and every point of the result is a run of its own.
+- A bundle is a sequence of circuits of one width with leading axes (C, …) of weights and features, C alone or 1.
+  A member's results are those that it has alone, whatever stands beside it.
 - `expectations` is differentiable in both by reverse mode, once. `states` carries no gradient.
-- Memory is bounded for any number of rows: an engine splits what it cannot hold.
+- Memory is bounded for any number of runs: an engine splits what it cannot hold.
 - An engine holds no state that changes a result, and draws no random numbers: the same call gives the same bits on
   the same machine. Engines agree with one another to rounding.
 - One engine serves one thread.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nas.circuits import Circuit
-from nas.engines.binding import BoundCircuit, bind
 from nas.errors import CircuitTooWide
 from nas.spec.limits import ENGINE_QUBITS
 from nas.spec.search import Precision
@@ -55,35 +59,119 @@ class Engine(ABC):
 
     @abstractmethod
     def rows_at_once(self, circuit: Circuit, *, with_gradient: bool) -> int:
-        """Returns how many rows fit the engine's memory together, at least 1. More rows in a call are allowed."""
+        """Returns how many runs fit the engine's memory together, at least 1. More in a call are allowed."""
 
     @final
     def states(self, circuit: Circuit, weights: Tensor, features: Tensor) -> Tensor:
-        """Returns the final state of every row, (rows, 2^qubits), complex128, without gradient.
+        """Returns the final state of every run, (…, 2^qubits), without gradient.
 
         Raises:
             CircuitTooWide: more qubits than this engine holds.
         """
-        with torch.no_grad():
-            return self._states(self._bind(circuit, weights, features))
+        return self.bundle_states([circuit], weights[None], features[None])[0]
 
     @final
     def expectations(self, circuit: Circuit, weights: Tensor, features: Tensor) -> Tensor:
-        """Returns ⟨O_k⟩ of every row and observable, (rows, n_observables), float64, differentiable.
+        """Returns ⟨O_k⟩ of every run and observable, (…, n_observables), float64, differentiable.
 
         Raises:
             CircuitTooWide: more qubits than this engine holds.
         """
-        return self._expectations(self._bind(circuit, weights, features))
+        return self.bundle_expectations([circuit], weights[None], features[None])[0]
+
+    @final
+    def bundle_states(self, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> Tensor:
+        """Returns the final state of every run of every circuit, (C, …, 2^qubits); see `states`."""
+        with torch.no_grad():
+            inputs = self._inputs(circuits, weights, features)
+            return self._states(circuits, inputs).view(*inputs.leading, -1)
+
+    @final
+    def bundle_expectations(self, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> Tensor:
+        """Returns (C, …, K) for the largest number K of observables, and 0 where a circuit has fewer."""
+        inputs = self._inputs(circuits, weights, features)
+        return self._expectations(circuits, inputs).reshape(*inputs.leading, -1)
 
     @abstractmethod
-    def _states(self, bound: BoundCircuit) -> Tensor: ...
+    def _states(self, circuits: Sequence[Circuit], inputs: "Inputs") -> Tensor:
+        """Returns (C, groups, rows, 2^qubits)."""
 
     @abstractmethod
-    def _expectations(self, bound: BoundCircuit) -> Tensor: ...
+    def _expectations(self, circuits: Sequence[Circuit], inputs: "Inputs") -> Tensor:
+        """Returns (C, groups, rows, K)."""
 
-    def _bind(self, circuit: Circuit, weights: Tensor, features: Tensor) -> BoundCircuit:
+    def _inputs(self, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> "Inputs":
         most = ENGINE_QUBITS[self.name]
-        if circuit.qubits > most:
-            raise CircuitTooWide(f"{self.name} holds at most {most} qubits, and the circuit has {circuit.qubits}")
-        return bind(circuit, weights, features)
+        if circuits[0].qubits > most:
+            raise CircuitTooWide(f"{self.name} holds at most {most} qubits, and the circuit has {circuits[0].qubits}")
+        if len({circuit.qubits for circuit in circuits}) > 1:
+            raise ValueError("the circuits of a bundle differ in qubits")
+        return Inputs.make(circuits, weights, features)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Weights and features of a call in one shape: `groups` share weights, and `rows` of a group differ in features.
+
+    Each is at its full size or, where all are alike, 1 on the axes of groups and rows.
+    """
+
+    weights: Tensor  #: (C, groups or 1, W)
+    features: Tensor  #: (C, groups or 1, rows or 1, F)
+    groups: int
+    rows: int
+    leading: tuple[int, ...]  #: (C, …), the shape that the caller sees
+
+    @classmethod
+    def make(cls, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> "Inputs":
+        """Returns the inputs of a call.
+
+        Raises:
+            ValueError: shapes that do not fit the circuits or one another.
+        """
+        n_circuits = len(circuits)
+        least = (max(c.n_weights for c in circuits), max(c.n_features for c in circuits))
+        for name, values, width in zip(("weights", "features"), (weights, features), least, strict=True):
+            if values.ndim < 2 or values.shape[-1] < width or values.dtype != torch.float64:
+                raise ValueError(
+                    f"{name} must be float64 of shape (…, {width}), not {values.dtype} of {tuple(values.shape[1:])}"
+                )
+        n_axes = max(weights.ndim, features.ndim) - 2
+        weights, features = (_with_axes(values, n_axes) for values in (weights, features))
+        try:
+            leading = np.broadcast_shapes((n_circuits,), weights.shape[:1], features.shape[:1]) + np.broadcast_shapes(
+                weights.shape[1:-1], features.shape[1:-1]
+            )
+        except ValueError:
+            raise ValueError(
+                f"runs of weights {tuple(weights.shape[1:-1])} do not fit runs of features "
+                f"{tuple(features.shape[1:-1])}, or there are not {n_circuits} of each"
+            ) from None
+        if 0 in leading:
+            raise ValueError("there is nothing to run: an axis of weights or features is empty")
+        n_outer = n_axes
+        while n_outer and weights.shape[n_outer] == 1:
+            n_outer -= 1
+        outer, inner = leading[1 : 1 + n_outer], leading[1 + n_outer :]
+        return cls(
+            weights=_merged(weights, n_circuits, outer, inner)[:, :, 0],
+            features=_merged(features, n_circuits, outer, inner),
+            groups=prod(outer),
+            rows=prod(inner),
+            leading=leading,
+        )
+
+
+def _with_axes(values: Tensor, n_axes: int) -> Tensor:
+    """Returns values (C, …, width) with axes of length 1 put behind the first, so that there are `n_axes` between."""
+    missing = n_axes + 2 - values.ndim
+    return values.view(values.shape[0], *[1] * missing, *values.shape[1:])
+
+
+def _merged(values: Tensor, n_circuits: int, outer: Sequence[int], inner: Sequence[int]) -> Tensor:
+    """Returns (C, groups or 1, rows or 1, width): all axes of a kind are merged, unless they are 1 throughout."""
+    axes = values.shape[1:-1]
+    outer = outer if prod(axes[: len(outer)]) > 1 else [1] * len(outer)
+    inner = inner if prod(axes[len(outer) :]) > 1 else [1] * len(inner)
+    full = values.expand(n_circuits, *outer, *inner, values.shape[-1])
+    return full.reshape(n_circuits, prod(outer), prod(inner), values.shape[-1])

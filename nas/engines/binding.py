@@ -43,18 +43,15 @@ class BoundCircuit:
         )
 
 
-def bind(circuit: Circuit, weights: Tensor, features: Tensor) -> BoundCircuit:
+def bind(circuit: Circuit, weights: Tensor, features: Tensor, n_rows: int) -> BoundCircuit:
     """Returns the circuit with its angles, differentiable in both arguments.
 
     Args:
         circuit: what to run.
         weights: (rows or 1, at least n_weights), radians.
         features: (rows or 1, at least n_features), radians where they are angles.
-
-    Raises:
-        ValueError: shapes that do not fit the circuit or one another.
+        n_rows: how many rows there are; one row of a tensor stands for all.
     """
-    rows = _row_count(circuit, weights, features)
     angles = [operation.angle for operation in circuit.operations if operation.angle is not None]
     bound: list[Tensor | float] = [angle.scale for angle in angles]
     by_weight = [i for i, angle in enumerate(angles) if angle.weight is not None]
@@ -62,19 +59,7 @@ def bind(circuit: Circuit, weights: Tensor, features: Tensor) -> BoundCircuit:
     for n_factors in sorted({len(angle.features) for angle in angles} - {0}):
         chosen = [i for i, angle in enumerate(angles) if len(angle.features) == n_factors]
         _fill(bound, angles, chosen, features, [list(angles[i].features) for i in chosen])
-    return BoundCircuit(circuit, rows, tuple(bound), _amplitudes(circuit, features))
-
-
-def _row_count(circuit: Circuit, weights: Tensor, features: Tensor) -> int:
-    for name, values, least in (("weights", weights, circuit.n_weights), ("features", features, circuit.n_features)):
-        if values.ndim != 2 or values.shape[1] < least or values.dtype != torch.float64:
-            raise ValueError(
-                f"{name} must be float64 of shape (rows, {least}), not {values.dtype} of {tuple(values.shape)}"
-            )
-    counts = {values.shape[0] for values in (weights, features)} - {1}
-    if len(counts) > 1 or 0 in counts:
-        raise ValueError(f"{weights.shape[0]} rows of weights do not fit {features.shape[0]} rows of features")
-    return max(counts, default=1)
+    return BoundCircuit(circuit, n_rows, tuple(bound), amplitudes_of(circuit, features))
 
 
 def _fill(
@@ -90,21 +75,22 @@ def _fill(
         bound[i] = column
 
 
-def _amplitudes(circuit: Circuit, features: Tensor) -> Tensor | None:
+def amplitudes_of(circuit: Circuit, features: Tensor) -> Tensor | None:
+    """Returns what amplitude encoding prepares, (…, 2^k) unit vectors of features (…, F); None without it."""
     for operation in circuit.operations:
         if operation.gate == AMPLITUDE and operation.features is not None:
             first, last = operation.features
-            return _unit_vectors(features[:, first : last + 1], 1 << len(operation.wires))
+            return _unit_vectors(features[..., first : last + 1], 1 << len(operation.wires))
     return None
 
 
 def _unit_vectors(values: Tensor, size: int) -> Tensor:
     """Returns zero-padded, normalised rows; a zero vector, which has no direction, becomes |0…0⟩."""
-    padded = torch.nn.functional.pad(values, (0, size - values.shape[1]))
+    padded = torch.nn.functional.pad(values, (0, size - values.shape[-1]))
     # Dividing by the largest entry first keeps the squares of very large and very small features finite.
-    largest = padded.detach().abs().amax(1, keepdim=True)
+    largest = padded.detach().abs().amax(-1, keepdim=True)
     zero_state = torch.zeros_like(padded)
-    zero_state[:, 0] = 1.0
+    zero_state[..., 0] = 1.0
     safe = torch.where(largest > 0, padded / torch.where(largest > 0, largest, 1.0), zero_state)
-    norms: Tensor = torch.linalg.vector_norm(safe, dim=1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(safe, dim=-1, keepdim=True)
     return safe / norms

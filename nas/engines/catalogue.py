@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Final
 
 from nas.engines.base import Engine
+from nas.engines.batched import Batched
 from nas.engines.default_qubit import DefaultQubit
 from nas.engines.lightning import Lightning
 from nas.spec.search import Precision
 
 #: A new engine is one file and one line here.
 ENGINES: Final[dict[str, Callable[[str, Precision], Engine]]] = {
+    "batched": Batched,
     "default.qubit": DefaultQubit,
     "lightning.qubit": Lightning,
     "lightning.gpu": Lightning,

@@ -15,9 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from nas.circuits import Circuit
 from nas.engines import pauli
-from nas.engines.base import Engine, EngineInfo
+from nas.engines.base import EngineInfo
 from nas.engines.binding import BoundCircuit
 from nas.engines.pennylane import operators, versions
+from nas.engines.rowwise import RowEngine
 from nas.spec.search import Precision
 
 MAX_BYTES: Final = 128 * 2**20
@@ -25,7 +26,7 @@ _AMPLITUDE_BYTES: Final = 16
 _BACKPROP: Final = ExecutionConfig(gradient_method="backprop", interface="torch")
 
 
-class DefaultQubit(Engine):
+class DefaultQubit(RowEngine):
     """Reference engine in Python; fastest of PennyLane's below about ten qubits."""
 
     def __init__(self, name: str, precision: Precision) -> None:
@@ -43,11 +44,11 @@ class DefaultQubit(Engine):
         n_states = 2 * len(circuit.operations) + 4 if with_gradient else 4
         return max(1, MAX_BYTES // (n_states * _AMPLITUDE_BYTES << circuit.qubits))
 
-    def _states(self, bound: BoundCircuit) -> Tensor:
+    def _row_states(self, bound: BoundCircuit) -> Tensor:
         parts = self._parts(bound, with_gradient=False)
         return torch.cat([self._run(part) for part in parts]).expand(bound.rows, -1)
 
-    def _expectations(self, bound: BoundCircuit) -> Tensor:
+    def _row_expectations(self, bound: BoundCircuit) -> Tensor:
         with_gradient = torch.is_grad_enabled()
         parts = list(self._parts(bound, with_gradient=with_gradient))
         if len(parts) == 1:

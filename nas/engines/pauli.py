@@ -1,4 +1,4 @@
-"""Pauli words on state vectors: a flip of index bits and a phase."""
+"""Pauli words on state vectors: a flip of index bits and a phase, (Pψ)(x) = c(x) ψ(x ⊕ f)."""
 
 import torch
 from torch import Tensor
@@ -6,13 +6,22 @@ from torch import Tensor
 from nas.space.layout import PauliWord
 
 
+def flip_of(word: PauliWord, n_qubits: int) -> int:
+    """Returns f, the bits that the word flips."""
+    return sum(1 << (n_qubits - 1 - wire) for axis, wire in word if axis in "xy")
+
+
+def factors_of(word: PauliWord, index: Tensor, n_qubits: int) -> Tensor:
+    """Returns c(x), (2^n,), for the index 0 … 2^n − 1: float64, or complex128 with an odd number of Y."""
+    n_y = sum(axis == "y" for axis, _ in word)
+    # Y = -i |0⟩⟨1| + i |1⟩⟨0|: up to the factor -i of each Y, a sign on the bits of Y and Z.
+    return _signs(word, index, n_qubits) * ((-1j) ** n_y if n_y % 2 else (-1) ** (n_y // 2))
+
+
 def apply_word(word: PauliWord, states: Tensor, n_qubits: int) -> Tensor:
     """Returns P|ψ⟩ for every row of states, (rows, 2^n)."""
     index = torch.arange(1 << n_qubits, device=states.device)
-    flip = sum(1 << (n_qubits - 1 - wire) for axis, wire in word if axis in "xy")
-    n_y = sum(axis == "y" for axis, _ in word)
-    # Y = -i |0⟩⟨1| + i |1⟩⟨0|: up to the factor -i of each Y, a sign on the bits of Y and Z.
-    return states[:, index ^ flip] * (_signs(word, index, n_qubits) * (-1j) ** n_y)
+    return states[:, index ^ flip_of(word, n_qubits)] * factors_of(word, index, n_qubits)
 
 
 def expectations(words: tuple[PauliWord, ...], states: Tensor, n_qubits: int) -> Tensor:

@@ -243,12 +243,12 @@ def test_a_circuit_beyond_the_engine_is_refused(engine):
 
 def test_missing_weights_are_refused(engine):
     circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=1)),), Z0)
-    with pytest.raises(ValueError, match=r"weights must be float64 of shape \(rows, 2\)"):
+    with pytest.raises(ValueError, match=r"weights must be float64 of shape \(…, 2\)"):
         engine.expectations(circuit, rows([0.1]), NOTHING)
 
 
 def test_rows_that_do_not_fit_are_refused(engine):
-    with pytest.raises(ValueError, match="2 rows of weights do not fit 3 rows of features"):
+    with pytest.raises(ValueError, match=r"weights \(2,\) do not fit runs of features \(3,\)"):
         engine.states(Circuit(1, (), Z0), torch.zeros(2, 0).double(), torch.zeros(3, 0).double())
 
 
@@ -256,4 +256,4 @@ def test_info_names_engine_precision_device_and_versions(engine):
     info = engine.info.to_json()
     device = "gpu" if engine.name.endswith("gpu") else "cpu"
     assert (info["name"], info["precision"], info["device"]) == (engine.name, "complex128", device)
-    assert {"pennylane", "torch"} <= info["versions"].keys()
+    assert "torch" in info["versions"]

@@ -1,0 +1,157 @@
+"""Some groups and rows of a call: small enough to be simulated at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from nas.circuits import Circuit
+from nas.engines.batched.chain import Layout
+from nas.engines.batched.measurement import Measurement
+from nas.engines.batched.program import Program
+from nas.engines.batched.simulation import Simulation
+from nas.engines.binding import amplitudes_of
+
+#: Widest run of wires that one matrix product rotates.
+_WIDEST_RUN: Final = 5
+
+#: From as many rows on, one dense matrix for a narrow circuit costs less than it saves in products.
+_ROWS_FOR_DENSE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Numbers for a program. Every group has its weights; rows differ in features alone, and only in the first block.
+
+    Where later blocks read features too, every row is a group of its own.
+    """
+
+    program: Program
+    circuits: Sequence[Circuit]
+    weights: Tensor  #: (C, G, W)
+    features: Tensor  #: (C, G or 1, R, F)
+    groups: int
+    rows: int
+    complex_dtype: torch.dtype
+    keeps_states: bool = True
+
+    @classmethod
+    def make(
+        cls,
+        program: Program,
+        circuits: Sequence[Circuit],
+        weights: Tensor,
+        features: Tensor,
+        groups: int,
+        rows: int,
+        complex_dtype: torch.dtype,
+    ) -> "Part":
+        """Returns all of a call, with each row as a group where the program needs that."""
+        if rows > 1 and program.reads_features_late:
+            weights = weights[:, :, None].expand(-1, groups, rows, -1).flatten(1, 2)
+            features = features.expand(-1, groups, rows, -1).flatten(1, 2)[:, :, None]
+            groups, rows = groups * rows, 1
+        return cls(program, circuits, weights, features, groups, rows, complex_dtype)
+
+    def in_parts(self, run: Callable[["Part"], Tensor], *, most_bytes: int, with_gradient: bool) -> Tensor:
+        """Returns (C, groups, rows, width) of `run` on parts that take `most_bytes` each.
+
+        With a gradient, states are kept if all fit at once, else undone backward; and what does not even fit so is
+        simulated part by part again when its gradient is due.
+        """
+        size = self._bytes(keeps_states=with_gradient)
+        if size <= most_bytes:
+            return run(self)
+        undoing = replace(self, keeps_states=False)
+        parts = list(undoing._split(most_bytes))
+        if not with_gradient or len(parts) == 1:
+            found = [run(part) for part in parts]
+        else:
+            found = [checkpoint(run, part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+        return torch.cat(found, 1 if self.groups > 1 else 2)
+
+    def states(self) -> Tensor:
+        """Returns the final states, (C, groups, rows, N)."""
+        return self._simulation().states(self.weights, *self._inputs())
+
+    def expectations(self, measurement: Measurement) -> Tensor:
+        """Returns (C, groups, rows, K) float64, differentiable."""
+        return self._simulation().expectations(measurement, self.weights, *self._inputs()).double()
+
+    def _simulation(self) -> Simulation:
+        program = self.program
+        layout = None
+        if program.rest is not None:
+            runs = runs_of(program.qubits, self.rows)
+            starts = np.cumsum([0, *runs[:-1]])
+            layout = Layout(
+                n_circuits=program.n_circuits,
+                runs=runs,
+                n_blocks=program.rest.n_blocks,
+                is_rotated=np.logical_or.reduceat(program.rest.rotations.is_active, starts, axis=1),
+                has_phases=program.rest.phases.is_active
+                if program.rest.phases is not None
+                else np.zeros(0, dtype=bool),
+                permutations=program.rest.permutations,
+            )
+        return Simulation(program, layout, runs_of(program.qubits, 1), self.complex_dtype, self.keeps_states)
+
+    def _inputs(self) -> tuple[Tensor, Tensor | None]:
+        """Returns features with their products, and prepared states, both by ordinary autograd."""
+        program, features = self.program, self.features
+        prepared = None if program.prepared is None else self._prepared_states(program.prepared)
+        if program.products is not None:
+            shape = features.shape[:3]
+            used = features[..., : program.n_features]
+            extended = torch.cat([used, used.new_ones(*shape, 1)], -1)
+            index = program.products.flatten(1)[:, None, None].expand(*shape, -1)
+            factors = extended.gather(-1, index).view(*shape, *program.products.shape[1:])
+            features = torch.cat([used, reduce(torch.mul, factors.unbind(-1))], -1)
+        return features, prepared
+
+    def _prepared_states(self, places: Tensor) -> Tensor:
+        found = [amplitudes_of(circuit, self.features[i]) for i, circuit in enumerate(self.circuits)]
+        amplitudes = torch.stack([one for one in found if one is not None])
+        # A last column of zeros, for basis states in which an unprepared wire is 1.
+        padded = torch.nn.functional.pad(amplitudes, (0, 1)).to(self.complex_dtype)
+        shape = (len(self.circuits), self.groups, self.rows)
+        index = places[:, None, None].expand(*shape, -1)
+        return padded.expand(*shape, -1).gather(-1, index)
+
+    def _bytes(self, *, keeps_states: bool) -> int:
+        runs = runs_of(self.program.qubits, self.rows)
+        itemsize = self.complex_dtype.itemsize
+        per_group = bytes_per_group(runs, self.program.n_blocks, self.rows, itemsize, keeps_states=keeps_states)
+        return per_group * self.groups * len(self.circuits)
+
+    def _split(self, most_bytes: int) -> Iterator["Part"]:
+        n_units = self.groups if self.groups > 1 else self.rows
+        step = max(1, n_units * most_bytes // self._bytes(keeps_states=False))
+        for start in range(0, n_units, step):
+            stop = min(start + step, n_units)
+            if self.groups > 1:
+                features = self.features if self.features.shape[1] == 1 else self.features[:, start:stop]
+                yield replace(self, weights=self.weights[:, start:stop], features=features, groups=stop - start)
+            else:
+                yield replace(self, features=self.features[:, :, start:stop], rows=stop - start)
+
+
+def runs_of(qubits: int, rows: int) -> tuple[int, ...]:
+    """Returns the widths of the runs of wires: one where its matrix is not larger than the states it acts on."""
+    is_shared = rows >= _ROWS_FOR_DENSE
+    widest = _WIDEST_RUN if is_shared or qubits <= 2 else min(_WIDEST_RUN, (qubits + 1) // 2)
+    n_runs = -(-qubits // widest)
+    return tuple(qubits // n_runs + (i < qubits % n_runs) for i in range(n_runs))
+
+
+def bytes_per_group(runs: tuple[int, ...], n_blocks: int, rows: int, itemsize: int, *, keeps_states: bool) -> int:
+    """Returns about what a group takes: matrices with what autograd keeps of them, angles, and states."""
+    qubits = sum(runs)
+    matrices = 4 * sum(1 << 2 * k for k in runs) + 24 * qubits
+    n_states = 6 + (n_blocks * (len(runs) + 1) if keeps_states else 0)
+    return itemsize * (n_blocks * matrices + rows * (24 * qubits + (n_states << qubits)))

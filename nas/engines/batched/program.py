@@ -1,0 +1,274 @@
+"""The blocks of a bundle of circuits as tensors: structure is data, and a new circuit costs no compilation.
+
+Shorter circuits of a bundle are padded with what changes nothing to the last bit: identity matrices, phases of angle
+0 and permutations that move nothing. C is the number of circuits, B of blocks, N = 2^n.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas.circuits import Angle, Circuit
+from nas.engines.batched.schedule import Block, Rotation, eigenvalues, permutation
+
+_PADDING: Final = Rotation(np.eye(2, dtype=complex))
+
+
+@dataclass(frozen=True, slots=True)
+class AngleTable:
+    """Angles as constants + scales · weights + scales · features; S slots a circuit."""
+
+    constants: Tensor  #: (C, S), float64
+    by_weight: "Columns | None"
+    by_feature: "Columns | None"
+
+    def angles(self, weights: Tensor, features: Tensor) -> Tensor:
+        """Returns (C, …, S) of weights (C, …, W) and features (C, …, F) whose middle axes broadcast."""
+        found = self.constants.view(len(self.constants), *[1] * (weights.ndim - 2), -1)
+        if self.by_weight is not None:
+            found = self.by_weight.add_to(found, weights)
+        if self.by_feature is not None:
+            found = self.by_feature.add_to(found, features)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a tensor each slot reads, and times what; 0 where it reads none."""
+
+    index: Tensor  #: (C, S), int64
+    scales: Tensor  #: (C, S), float64
+
+    def add_to(self, base: Tensor, values: Tensor) -> Tensor:
+        """Returns base + scales · columns, (C, …, S), of values (C, …, width)."""
+        shape = self._shape(values)
+        if len(self.index) == 1:
+            read = values.index_select(-1, self.index[0])
+        else:
+            read = values.gather(-1, self.index.view(shape).expand(*values.shape[:-1], -1))
+        return torch.addcmul(base, read, self.scales.view(shape))
+
+    def pull_back(self, gradient: Tensor, width: int) -> Tensor:
+        """Returns the gradient with respect to the values, (C, …, width), of one (C, …, S) with respect to angles."""
+        shape = self._shape(gradient)
+        total = gradient.new_zeros(*gradient.shape[:-1], width)
+        scaled = gradient * self.scales.view(shape)
+        if len(self.index) == 1:
+            return total.index_add_(-1, self.index[0], scaled)
+        return total.scatter_add_(-1, self.index.view(shape).expand(scaled.shape), scaled)
+
+    def _shape(self, values: Tensor) -> tuple[int, ...]:
+        return len(self.index), *[1] * (values.ndim - 2), -1
+
+
+@dataclass(frozen=True, slots=True)
+class RotationTable:
+    """Matrices M = A + B cos h + C sin h of `depth` rotations on every wire of every block; dM/dh = G M."""
+
+    angles: AngleTable  #: of h; S = depth · B · n
+    coefficients: tuple[Tensor, Tensor, Tensor]  #: A, B, C: (C, S, 8), real and imaginary parts in turn
+    generators: Tensor  #: (C, S, 8): Re tr(Gρ) is its scalar product with the parts of ρ
+    depth: int
+    n_blocks: int
+    is_active: NDArray[np.bool_]  #: (B, n), whether any circuit rotates this wire in this block
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTable:
+    """Phases exp(i Σ_m h_m e_m(x)) of every block; the scales of the angles hold the factor −1/2."""
+
+    angles: AngleTable  #: of h; S = B · m
+    eigenvalues: Tensor  #: (C, B, m, N), real
+    is_active: NDArray[np.bool_]  #: (B,)
+
+
+@dataclass(frozen=True, slots=True)
+class Permutations:
+    """ψ → signs · ψ[index] for every block, and where each index comes from."""
+
+    index: Tensor  #: (C, B, N), int64
+    inverse: Tensor
+    signs: Tensor | None  #: (C, B, N), real; None where all are 1
+    is_active: NDArray[np.bool_]  #: (B,), whether anything moves or changes sign
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Consecutive blocks whose angles come from one source."""
+
+    rotations: RotationTable
+    phases: PhaseTable | None
+    permutations: Permutations | None
+
+    @property
+    def n_blocks(self) -> int:
+        """B."""
+        return self.rotations.n_blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Circuits of one width, ready for numbers. The first block makes a product state unless a state is prepared."""
+
+    n_circuits: int
+    qubits: int
+    first: Stage
+    rest: Stage | None
+    n_weights: int
+    n_features: int
+    products: Tensor | None  #: (C, P, factors), feature indices whose products follow the features; F is the number 1
+    prepared: Tensor | None  #: (C, N): the amplitude of each basis state, 2^k where it has none
+    reads_features_late: bool  #: whether a block after the first depends on features
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks after the first."""
+        return 0 if self.rest is None else self.rest.n_blocks
+
+    @classmethod
+    def make(
+        cls, circuits: Sequence[Circuit], blocks: Sequence[list[Block]], *, real: torch.dtype, device: torch.device
+    ) -> Self:
+        """Returns the program of circuits of equal qubits with their schedules; all prepare amplitudes, or none."""
+        columns = _Columns(circuits, device)
+        make = _StageMaker(circuits[0].qubits, columns, real, device)
+        n_late = max(len(of_one) for of_one in blocks) - 1
+        return cls(
+            n_circuits=len(circuits),
+            qubits=circuits[0].qubits,
+            first=make.stage([of_one[:1] for of_one in blocks], 1),
+            rest=make.stage([of_one[1:] for of_one in blocks], n_late) if n_late else None,
+            n_weights=columns.n_weights,
+            n_features=columns.n_features,
+            products=columns.products(),
+            prepared=_prepared_places(circuits, device),
+            reads_features_late=any(block.reads_features() for of_one in blocks for block in of_one[1:]),
+        )
+
+
+def _prepared_places(circuits: Sequence[Circuit], device: torch.device) -> Tensor | None:
+    if not circuits[0].has_amplitude:
+        return None
+    basis = np.arange(1 << circuits[0].qubits)
+    places = []
+    for circuit in circuits:
+        wires = circuit.operations[0].wires
+        shifts = [circuit.qubits - 1 - wire for wire in wires]
+        value = sum(((basis >> shift) & 1) << (len(wires) - 1 - i) for i, shift in enumerate(shifts))
+        is_reached = (basis & ~sum(1 << shift for shift in shifts)) == 0
+        places.append(np.where(is_reached, value, 1 << len(wires)))
+    return torch.from_numpy(np.array(places)).to(device)
+
+
+class _Columns:
+    """Numbers the columns that angles read: weights, and features with products of features behind them."""
+
+    def __init__(self, circuits: Sequence[Circuit], device: torch.device) -> None:
+        self._device = device
+        self.n_weights = max(circuit.n_weights for circuit in circuits)
+        self.n_features = max(circuit.n_features for circuit in circuits)
+        self._products: list[dict[tuple[int, ...], int]] = [{} for _ in circuits]
+
+    def table(self, angles: list[list[tuple[Angle | None, float]]]) -> AngleTable:
+        """Returns the table of each circuit's angles, each times a factor."""
+        shape = len(angles), len(angles[0])
+        constants, scales, index = np.zeros(shape), np.zeros((2, *shape)), np.zeros((2, *shape), dtype=np.int64)
+        for number, of_one in enumerate(angles):
+            for slot, (angle, factor) in enumerate(of_one):
+                if angle is None:
+                    continue
+                if angle.is_constant:
+                    constants[number, slot] = angle.scale * factor
+                    continue
+                kind = 0 if angle.weight is not None else 1
+                index[kind, number, slot] = self._feature(number, angle) if angle.weight is None else angle.weight
+                scales[kind, number, slot] = angle.scale * factor
+        columns = [
+            Columns(self._tensor(index[kind]), self._tensor(scales[kind])) if scales[kind].any() else None
+            for kind in (0, 1)
+        ]
+        return AngleTable(self._tensor(constants), *columns)
+
+    def products(self) -> Tensor | None:
+        """Returns the products of features that were met, once every angle has been asked for."""
+        n_products = max(len(products) for products in self._products)
+        if not n_products:
+            return None
+        n_factors = max(len(factors) for products in self._products for factors in products)
+        index = np.full((len(self._products), n_products, n_factors), self.n_features)
+        for row, products in zip(index, self._products, strict=True):
+            for factors, place in products.items():
+                row[place, : len(factors)] = factors
+        return self._tensor(index)
+
+    def _feature(self, number: int, angle: Angle) -> int:
+        if len(angle.features) == 1:
+            return angle.features[0]
+        products = self._products[number]
+        return self.n_features + products.setdefault(angle.features, len(products))
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._device)
+
+
+class _StageMaker:
+    def __init__(self, qubits: int, columns: _Columns, real: torch.dtype, device: torch.device) -> None:
+        self._qubits, self._columns, self._real, self._device = qubits, columns, real, device
+
+    def stage(self, blocks: list[list[Block]], n_blocks: int) -> Stage:
+        """Returns the tables of `n_blocks` blocks a circuit; where a circuit has fewer, nothing happens."""
+        padded = [of_one + [Block([[] for _ in range(self._qubits)])] * (n_blocks - len(of_one)) for of_one in blocks]
+        return Stage(self._rotations(padded, n_blocks), self._phases(padded, n_blocks), self._permutations(padded))
+
+    def _rotations(self, blocks: list[list[Block]], n_blocks: int) -> RotationTable:
+        wires = [[block.rotations[wire] for block in of_one for wire in range(self._qubits)] for of_one in blocks]
+        depth = max(1, max(len(rotations) for of_one in wires for rotations in of_one))
+        slots = [
+            [rotations[i] if i < len(rotations) else _PADDING for i in range(depth) for rotations in of_one]
+            for of_one in wires
+        ]
+        angles = self._columns.table([[(one.angle, one.rate) for one in of_one] for of_one in slots])
+        a, b, c = (np.array([[getattr(one, name) for one in of_one] for of_one in slots]) for name in "abc")
+        generators = (c @ (a + b).conj().swapaxes(-1, -2)).swapaxes(-1, -2).conj()
+        is_active = np.any([[bool(rotations) for rotations in of_one] for of_one in wires], axis=0)
+        a, b, c, generators = (
+            self._tensor(np.ascontiguousarray(part).view(float).reshape(len(blocks), -1, 8))
+            for part in (a, b, c, generators)
+        )
+        return RotationTable(angles, (a, b, c), generators, depth, n_blocks, is_active.reshape(n_blocks, self._qubits))
+
+    def _phases(self, blocks: list[list[Block]], n_blocks: int) -> PhaseTable | None:
+        most = max(len(block.phases) for of_one in blocks for block in of_one)
+        if not most:
+            return None
+        table = np.zeros((len(blocks), n_blocks, most, 1 << self._qubits))
+        angles: list[list[tuple[Angle | None, float]]] = [[(None, 0.0)] * (n_blocks * most) for _ in blocks]
+        for number, of_one in enumerate(blocks):
+            for i, block in enumerate(of_one):
+                for j, phase in enumerate(block.phases):
+                    angles[number][i * most + j] = phase.angle, -0.5
+                    table[number, i, j] = eigenvalues(phase, self._qubits)
+        is_active = np.any([[bool(block.phases) for block in of_one] for of_one in blocks], axis=0)
+        return PhaseTable(self._columns.table(angles), self._tensor(table), is_active)
+
+    def _permutations(self, blocks: list[list[Block]]) -> Permutations | None:
+        is_active = np.any([[bool(block.permutations) for block in of_one] for of_one in blocks], axis=0)
+        if not is_active.any():
+            return None
+        found = [[permutation(block.permutations, self._qubits) for block in of_one] for of_one in blocks]
+        index = np.array([[one for one, _ in of_one] for of_one in found])
+        signs = np.array([[one for _, one in of_one] for of_one in found])
+        return Permutations(
+            torch.from_numpy(index).to(self._device),
+            torch.from_numpy(np.argsort(index, axis=-1)).to(self._device),
+            self._tensor(signs) if (signs < 0).any() else None,
+            is_active,
+        )
+
+    def _tensor(self, values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values).to(self._device, self._real)

@@ -1,0 +1,90 @@
+"""From angles to matrices and back: fused on each wire, and Kronecker products over runs of wires.
+
+Backward, all that counts of the states around a block is, for each wire, ρ = Tr_others Σ ψ μᵀ behind its rotations,
+where dL = Re Σ μ dψ. For U = M_d … M_1 on that wire and dM_j/dh_j = G_j M_j,
+
+    ∂L/∂h_j = Re tr(G_j ρ_j),  ρ_d = ρ,  ρ_{j−1} = M_j† ρ_j M_j
+"""
+
+import torch
+from torch import Tensor
+
+from nas.engines.batched.program import PhaseTable, RotationTable
+
+
+def matrices_of(table: RotationTable, angles: Tensor) -> tuple[Tensor, ...]:
+    """Returns, in order of time, `depth` tensors (C, …, B, n, 2, 2) complex, of angles (C, …, S)."""
+    middle = [1] * (angles.ndim - 2)
+    a, b, c = (part.view(part.shape[0], *middle, *part.shape[1:]) for part in table.coefficients)
+    cosines, sines = angles.cos().to(a.dtype).unsqueeze(-1), angles.sin().to(a.dtype).unsqueeze(-1)
+    parts = torch.addcmul(torch.addcmul(a, cosines, b), sines, c)
+    shape = (*angles.shape[:-1], table.depth, table.n_blocks, -1, 2, 2, 2)
+    return torch.view_as_complex(parts.view(shape)).unbind(-5)
+
+
+def fused(matrices: tuple[Tensor, ...]) -> Tensor:
+    """Returns the products of matrices in order of time, (…, 2, 2)."""
+    product = matrices[0]
+    for matrix in matrices[1:]:
+        product = _product(matrix, product)
+    return product
+
+
+def fused_columns(matrices: tuple[Tensor, ...]) -> Tensor:
+    """Returns what the products make of |0⟩, (…, 2)."""
+    column = matrices[0][..., 0]
+    for matrix in matrices[1:]:
+        column = (matrix * column.unsqueeze(-2)).sum(-1)
+    return column
+
+
+def angle_gradient(table: RotationTable, matrices: tuple[Tensor, ...], reduced: Tensor) -> Tensor:
+    """Returns ∂L/∂h, (C, …, S) float64, of reduced matrices ρ (C, …, B, n, 2, 2), first index that of ψ."""
+    rhos = [reduced]
+    for matrix in matrices[:0:-1]:
+        rhos.append(_product(matrix.mH, _product(rhos[-1], matrix)))
+    parts = torch.view_as_real(torch.stack(rhos[::-1], -5)).flatten(-6, -4).flatten(-3)
+    generators = table.generators
+    generators = generators.view(generators.shape[0], *[1] * (parts.ndim - 3), *generators.shape[1:])
+    return (parts * generators).sum(-1).double()
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Returns left · right for 2 × 2 matrices, element by element: a product of many tiny matrices is all set-up."""
+    return (left.unsqueeze(-1) * right.unsqueeze(-3)).sum(-2)
+
+
+def product_states(columns: Tensor) -> Tensor:
+    """Returns ⊗ u_w, (…, 2^n), of vectors (…, n, 2), by halves."""
+    n_wires = columns.shape[-2]
+    if n_wires == 1:
+        return columns.squeeze(-2)
+    left, right = columns.tensor_split([n_wires // 2], -2)
+    return (product_states(left).unsqueeze(-1) * product_states(right).unsqueeze(-2)).flatten(-2)
+
+
+def kronecker(matrices: Tensor) -> Tensor:
+    """Returns ⊗ U_w, (…, 2^k, 2^k), of matrices (…, k, 2, 2), by halves."""
+    n_wires = matrices.shape[-3]
+    if n_wires == 1:
+        return matrices.squeeze(-3)
+    left, right = (kronecker(half) for half in matrices.tensor_split([n_wires // 2], -3))
+    size = 1 << n_wires
+    product = left[..., :, None, :, None] * right[..., None, :, None, :]
+    return product.reshape(*matrices.shape[:-3], size, size)
+
+
+def phases_of(table: PhaseTable, angles: Tensor, complex_dtype: torch.dtype) -> Tensor:
+    """Returns exp(i Σ h e(x)) of every block, (C, …, B, N) complex, of angles (C, …, S)."""
+    n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
+    rows = angles.to(table.eigenvalues.dtype).reshape(n_circuits, -1, n_blocks, n_phases).transpose(1, 2)
+    turns = (rows @ table.eigenvalues).transpose(1, 2).reshape(*angles.shape[:-1], n_blocks, size)
+    return torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
+
+
+def phase_gradient(table: PhaseTable, overlaps: Tensor) -> Tensor:
+    """Returns ∂L/∂h = −Σ_x e(x) Im ψ(x) μ(x), (C, …, S) float64, of overlaps ψμ (C, …, B, N)."""
+    n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
+    rows = overlaps.imag.reshape(n_circuits, -1, n_blocks, size).transpose(1, 2)
+    found = (rows @ table.eigenvalues.mT).transpose(1, 2)
+    return -found.reshape(*overlaps.shape[:-2], n_blocks * n_phases).double()
