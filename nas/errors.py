@@ -3,14 +3,15 @@
     EvaluationError
     ├── EngineError
     │   ├── EngineUnavailable    the engine or its hardware is not on this machine; another worker may have it
+    │   ├── DeviceTooSmall       the state vectors do not fit the memory that is free; a larger machine may hold them
     │   └── CircuitTooWide       the state vector is beyond what the engine holds
     ├── UndefinedMetric          the quantity has no value for this candidate (no live parameter, say)
     ├── UnsupportedMetric        the protocol asks for another version of a definition than is installed here
     ├── TrainingDiverged         the loss became infinite or not a number
     └── UnbuildableGenome        no network can be made of the genome on this data set (in `nas.circuits`)
 
-All of these but
-`EngineUnavailable` and `UnsupportedMetric` are properties of the candidate: trying again gives the same error.
+All of these but `EngineUnavailable`, `DeviceTooSmall` and `UnsupportedMetric` are properties of the candidate: trying
+again gives the same error.
 """
 
 
@@ -24,6 +25,10 @@ class EngineError(EvaluationError):
 
 class EngineUnavailable(EngineError):
     """The engine, or the hardware that it needs, is missing on this machine."""
+
+
+class DeviceTooSmall(EngineError):
+    """The memory that is free, on the card or on the machine, is less than the state vectors take."""
 
 
 class CircuitTooWide(EngineError):

@@ -1,10 +1,11 @@
-"""Random specs for property tests."""
+"""Random specs and circuits for property tests."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from nas.space.layout import OBSERVABLES, TOPOLOGIES
+from nas.circuits import AMPLITUDE, GATES, Angle, Circuit, Operation
+from nas.space.layout import OBSERVABLES, TOPOLOGIES, PauliWord
 from nas.spec import SearchSpec, parse_spec
 
 ENCODINGS = ["angle-x", "angle-y", "angle-z", "amplitude", "iqp"]
@@ -45,3 +46,59 @@ def specs(draw: st.DrawFn) -> SearchSpec:
             "algorithm": {"population": 8, "generations": 4, "seed": draw(st.integers(0, 1000))},
         }
     )
+
+
+#: Weights and features that drawn circuits refer to, so that several gates share them.
+MAX_WEIGHTS = 4
+MAX_FEATURES = 5
+
+angles = st.one_of(
+    st.builds(Angle, st.sampled_from([0.0, 0.3, -1.7, 3.2])),
+    st.builds(Angle, st.sampled_from([1.0, -1.0, 0.5, 3.14159]), weight=st.integers(0, MAX_WEIGHTS - 1)),
+    st.builds(
+        Angle,
+        st.sampled_from([1.0, -1.0, 0.5, 3.14159]),
+        features=st.lists(st.integers(0, MAX_FEATURES - 1), min_size=1, max_size=3).map(tuple),
+    ),
+)
+
+
+def wires_of(n_qubits: int, n_wires: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """Returns a strategy of that many different wires, in any order."""
+    wires = st.integers(0, n_qubits - 1)
+    return st.lists(wires, min_size=n_wires, max_size=n_wires, unique=True).map(tuple)
+
+
+@st.composite
+def operations(draw: st.DrawFn, n_qubits: int) -> Operation:
+    """Draws any gate that fits."""
+    gate = GATES[draw(st.sampled_from([name for name, gate in GATES.items() if gate.n_wires <= n_qubits]))]
+    return Operation(gate.name, draw(wires_of(n_qubits, gate.n_wires)), draw(angles) if gate.has_angle else None)
+
+
+@st.composite
+def preparations(draw: st.DrawFn, n_qubits: int) -> Operation:
+    """Draws amplitude encoding on some of the wires, in any order."""
+    wires = draw(wires_of(n_qubits, draw(st.integers(1, min(n_qubits, 3)))))
+    return Operation(AMPLITUDE, wires, features=(0, draw(st.integers(1, min(1 << len(wires), MAX_FEATURES) - 1))))
+
+
+@st.composite
+def words(draw: st.DrawFn, n_qubits: int) -> PauliWord:
+    """Draws a Pauli word of up to three wires."""
+    wires = sorted(draw(wires_of(n_qubits, draw(st.integers(1, min(n_qubits, 3))))))
+    return tuple((draw(st.sampled_from("xyz")), wire) for wire in wires)
+
+
+@st.composite
+def circuits(draw: st.DrawFn, n_qubits: int) -> Circuit:
+    """Draws gates on features and weights in any order, sometimes after amplitude encoding."""
+    start = [draw(preparations(n_qubits))] if draw(st.integers(0, 3)) == 3 else []
+    # A list of drawn length would be short: Hypothesis aims at five.
+    gates = [draw(operations(n_qubits)) for _ in range(draw(st.integers(0, 24)))]
+    return Circuit(n_qubits, (*start, *gates), tuple(draw(st.lists(words(n_qubits), min_size=1, max_size=4))))
+
+
+def bundles() -> st.SearchStrategy[list[Circuit]]:
+    """Returns a strategy of one to three circuits of one width."""
+    return st.integers(1, 10).flatmap(lambda n_qubits: st.lists(circuits(n_qubits), min_size=1, max_size=3))

@@ -6,14 +6,16 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from engines import CASES, make_case
 
 from nas.circuits import AMPLITUDE, GATES, Angle, Circuit, Operation
-from nas.engines import ENGINES, Engine, make_engine
+from nas.engines import Engine, make_engine
 from nas.errors import CircuitTooWide
 from nas.spec.limits import ENGINE_QUBITS
 
-ROUNDING = 1e-12  # a few gates in double precision
-FINITE_DIFFERENCE = 1e-6  # of a central difference with step 1e-5
+ROUNDING = {"complex128": 1e-12, "complex64": 1e-6}  # a few gates
+STEP = {"complex128": 1e-5, "complex64": 1e-2}  # of a central difference; rounding is divided by it
+FINITE_DIFFERENCE = {"complex128": 1e-6, "complex64": 1e-3}
 
 PAULI = {
     "i": np.eye(2),
@@ -34,11 +36,9 @@ FIXED = {
 THETA = 0.7
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.gpu if name.endswith("gpu") else ()) for name in ENGINES])
+@pytest.fixture(params=CASES)
 def engine(request) -> Engine:
-    if request.param == "lightning.gpu" and not torch.cuda.is_available():
-        pytest.skip("no GPU")
-    return make_engine(request.param)
+    return make_case(request.param)
 
 
 def rows(*values):
@@ -88,7 +88,7 @@ def test_a_gate_is_its_matrix(engine, name):
     operation = Operation(name, wires, Angle(THETA) if gate.has_angle else None)
     after = Circuit(gate.n_wires, (*start, operation), ())
     expected = matrix_of(name) @ engine.states(before, NOTHING, NOTHING)[0].numpy()
-    np.testing.assert_allclose(engine.states(after, NOTHING, NOTHING)[0], expected, atol=ROUNDING)
+    np.testing.assert_allclose(engine.states(after, NOTHING, NOTHING)[0], expected, atol=ROUNDING[engine.precision])
 
 
 def test_wire_0_is_the_most_significant_bit(engine):
@@ -114,28 +114,30 @@ def test_an_expectation_is_that_of_the_pauli_matrix(engine, word):
     circuit = Circuit(2, tuple(operations), (factors,))
     state = engine.states(circuit, NOTHING, NOTHING)[0].numpy()
     expected = (state.conj() @ np.kron(PAULI[word[0]], PAULI[word[1]]) @ state).real
-    assert engine.expectations(circuit, NOTHING, NOTHING).item() == pytest.approx(expected, abs=ROUNDING)
+    assert engine.expectations(circuit, NOTHING, NOTHING).item() == pytest.approx(
+        expected, abs=ROUNDING[engine.precision]
+    )
 
 
 def test_z_after_ry_is_the_cosine(engine):
     circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), Z0)
     weights = rows([0.3], [1.9]).requires_grad_()
     found = engine.expectations(circuit, weights, NOTHING)
-    np.testing.assert_allclose(found.detach()[:, 0], np.cos([0.3, 1.9]), atol=ROUNDING)
+    np.testing.assert_allclose(found.detach()[:, 0], np.cos([0.3, 1.9]), atol=ROUNDING[engine.precision])
 
 
 def test_the_gradient_of_z_after_ry_is_minus_the_sine(engine):
     circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), Z0)
     weights = rows([0.3], [1.9]).requires_grad_()
     engine.expectations(circuit, weights, NOTHING).sum().backward()
-    np.testing.assert_allclose(weights.grad[:, 0], -np.sin([0.3, 1.9]), atol=ROUNDING)
+    np.testing.assert_allclose(weights.grad[:, 0], -np.sin([0.3, 1.9]), atol=ROUNDING[engine.precision])
 
 
 def test_a_shared_weight_collects_all_its_gates_with_their_scales(engine):
     gates = (Operation("ry", (0,), Angle(weight=0)), Operation("ry", (0,), Angle(2.0, weight=0)))
     weights = rows([0.3]).requires_grad_()
     engine.expectations(Circuit(1, gates, Z0), weights, NOTHING).sum().backward()
-    assert weights.grad.item() == pytest.approx(-3.0 * math.sin(0.9), abs=ROUNDING)
+    assert weights.grad.item() == pytest.approx(-3.0 * math.sin(0.9), abs=ROUNDING[engine.precision])
 
 
 def test_a_product_of_features_is_differentiated_by_both(engine):
@@ -143,7 +145,7 @@ def test_a_product_of_features_is_differentiated_by_both(engine):
     features = rows([0.5, 0.0], [0.5, 1.2]).requires_grad_()
     engine.expectations(circuit, NOTHING, features).sum().backward()
     expected = [[0.0, 0.0], [-1.2 * math.sin(0.6), -0.5 * math.sin(0.6)]]
-    np.testing.assert_allclose(features.grad, expected, atol=ROUNDING)
+    np.testing.assert_allclose(features.grad, expected, atol=ROUNDING[engine.precision])
 
 
 def test_an_unread_weight_has_gradient_zero(engine):
@@ -158,7 +160,7 @@ def test_one_row_of_weights_stands_for_all_rows_of_features(engine):
     circuit, features = Circuit(1, gates, Z0), rows([0.1], [0.2], [0.3])
     shared = engine.expectations(circuit, rows([0.7]), features)
     apart = engine.expectations(circuit, rows([0.7], [0.7], [0.7]), features)
-    np.testing.assert_allclose(shared, apart, atol=ROUNDING)
+    np.testing.assert_allclose(shared, apart, atol=ROUNDING[engine.precision])
 
 
 def test_rows_that_nothing_depends_on_are_all_given(engine):
@@ -185,7 +187,7 @@ def amplitude_circuit():
 def test_amplitudes_are_padded_and_normalised(engine):
     circuit = Circuit(2, (Operation(AMPLITUDE, (0, 1), features=(0, 2)),), ())
     state = engine.states(circuit, NOTHING, rows([2.0, 0.0, -2.0]))
-    np.testing.assert_allclose(state, [[math.sqrt(0.5), 0, -math.sqrt(0.5), 0]], atol=ROUNDING)
+    np.testing.assert_allclose(state, [[math.sqrt(0.5), 0, -math.sqrt(0.5), 0]], atol=ROUNDING[engine.precision])
 
 
 def test_amplitudes_follow_the_order_of_their_wires(engine):
@@ -197,7 +199,9 @@ def test_amplitudes_follow_the_order_of_their_wires(engine):
 def test_a_vector_of_any_size_is_prepared(engine, size):
     circuit = Circuit(1, (Operation(AMPLITUDE, (0,), features=(0, 1)),), ())
     expected = [1.0, 0.0] if size == 0.0 else [math.sqrt(0.5), math.sqrt(0.5)]
-    np.testing.assert_allclose(engine.states(circuit, NOTHING, rows([size, size]))[0], expected, atol=ROUNDING)
+    np.testing.assert_allclose(
+        engine.states(circuit, NOTHING, rows([size, size]))[0], expected, atol=ROUNDING[engine.precision]
+    )
 
 
 def test_gradients_through_amplitudes_are_finite_differences(engine):
@@ -208,12 +212,13 @@ def test_gradients_through_amplitudes_are_finite_differences(engine):
         return (engine.expectations(circuit, weights, x) * rows([1.0, -0.6])).sum()
 
     (found,) = torch.autograd.grad(cost(features.requires_grad_()), features)
+    width = STEP[engine.precision]
     for row, column in product(range(2), range(3)):
         step = torch.zeros_like(features)
-        step[row, column] = 1e-5
+        step[row, column] = width
         with torch.no_grad():
-            slope = (cost(features + step) - cost(features - step)).item() / 2e-5
-        assert found[row, column].item() == pytest.approx(slope, abs=FINITE_DIFFERENCE)
+            slope = (cost(features + step) - cost(features - step)).item() / (2 * width)
+        assert found[row, column].item() == pytest.approx(slope, abs=FINITE_DIFFERENCE[engine.precision])
 
 
 def test_a_zero_vector_of_amplitudes_has_a_finite_gradient(engine):
@@ -225,12 +230,25 @@ def test_a_zero_vector_of_amplitudes_has_a_finite_gradient(engine):
 def test_the_same_call_gives_the_same_bits(engine):
     circuit, weights, features = amplitude_circuit(), rows([0.4]), rows([0.3, -0.7, 0.5])
     first = engine.expectations(circuit, weights, features)
-    assert torch.equal(first, make_engine(engine.name).expectations(circuit, weights, features))
+    assert torch.equal(first, make_engine(engine.name, engine.precision).expectations(circuit, weights, features))
+
+
+def test_states_have_the_precision_and_expectations_are_double(engine):
+    circuit, weights, features = amplitude_circuit(), rows([0.4]), rows([0.3, -0.7, 0.5])
+    assert engine.states(circuit, weights, features).dtype == getattr(torch, engine.precision)
+    assert engine.expectations(circuit, weights, features).dtype == torch.float64
+
+
+def test_a_large_angle_is_as_exact_as_a_small_one(engine):
+    # 1e4 full turns of a rotation; single precision has only four digits behind its comma.
+    circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), Z0)
+    turned = engine.expectations(circuit, rows([0.3 + 4e4 * math.pi]), NOTHING)
+    assert turned.item() == pytest.approx(math.cos(0.3), abs=10 * ROUNDING[engine.precision])
 
 
 def test_global_generators_are_left_alone(engine):
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002  # the global one is the subject
-    make_engine(engine.name).states(amplitude_circuit(), rows([0.4]), rows([0.3, -0.7, 0.5]))
+    make_engine(engine.name, engine.precision).states(amplitude_circuit(), rows([0.4]), rows([0.3, -0.7, 0.5]))
     assert (np.random.get_state()[1] == before[0]).all()  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
 
@@ -255,5 +273,5 @@ def test_rows_that_do_not_fit_are_refused(engine):
 def test_info_names_engine_precision_device_and_versions(engine):
     info = engine.info.to_json()
     device = "gpu" if engine.name.endswith("gpu") else "cpu"
-    assert (info["name"], info["precision"], info["device"]) == (engine.name, "complex128", device)
+    assert (info["name"], info["precision"], info["device"]) == (engine.name, engine.precision, device)
     assert "torch" in info["versions"]
