@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,7 +67,7 @@ class Engine(ABC):
         Raises:
             CircuitTooWide: more qubits than this engine holds.
         """
-        return self.bundle_states([circuit], weights[None], features[None])[0]
+        return self.bundle_states([circuit], weights[None], features[None]).squeeze(0)
 
     @final
     def expectations(self, circuit: Circuit, weights: Tensor, features: Tensor) -> Tensor:
@@ -77,14 +76,14 @@ class Engine(ABC):
         Raises:
             CircuitTooWide: more qubits than this engine holds.
         """
-        return self.bundle_expectations([circuit], weights[None], features[None])[0]
+        return self.bundle_expectations([circuit], weights[None], features[None]).squeeze(0)
 
     @final
     def bundle_states(self, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> Tensor:
         """Returns the final state of every run of every circuit, (C, …, 2^qubits); see `states`."""
         with torch.no_grad():
             inputs = self._inputs(circuits, weights, features)
-            return self._states(circuits, inputs).view(*inputs.leading, -1)
+            return self._states(circuits, inputs).reshape(*inputs.leading, -1)
 
     @final
     def bundle_expectations(self, circuits: Sequence[Circuit], weights: Tensor, features: Tensor) -> Tensor:
@@ -137,16 +136,14 @@ class Inputs:
                     f"{name} must be float64 of shape (…, {width}), not {values.dtype} of {tuple(values.shape[1:])}"
                 )
         n_axes = max(weights.ndim, features.ndim) - 2
-        weights, features = (_with_axes(values, n_axes) for values in (weights, features))
-        try:
-            leading = np.broadcast_shapes((n_circuits,), weights.shape[:1], features.shape[:1]) + np.broadcast_shapes(
-                weights.shape[1:-1], features.shape[1:-1]
-            )
-        except ValueError:
+        weights, features = _with_axes(weights, n_axes), _with_axes(features, n_axes)
+        shapes = (n_circuits, *[1] * n_axes), weights.shape[:-1], features.shape[:-1]
+        leading = tuple(max(sizes) if min(sizes) else 0 for sizes in zip(*shapes, strict=True))
+        if any(size not in (1, full) for shape in shapes for size, full in zip(shape, leading, strict=True)):
             raise ValueError(
                 f"runs of weights {tuple(weights.shape[1:-1])} do not fit runs of features "
                 f"{tuple(features.shape[1:-1])}, or there are not {n_circuits} of each"
-            ) from None
+            )
         if 0 in leading:
             raise ValueError("there is nothing to run: an axis of weights or features is empty")
         n_outer = n_axes
@@ -154,7 +151,7 @@ class Inputs:
             n_outer -= 1
         outer, inner = leading[1 : 1 + n_outer], leading[1 + n_outer :]
         return cls(
-            weights=_merged(weights, n_circuits, outer, inner)[:, :, 0],
+            weights=_merged(weights, n_circuits, outer, inner).squeeze(2),
             features=_merged(features, n_circuits, outer, inner),
             groups=prod(outer),
             rows=prod(inner),
@@ -165,12 +162,14 @@ class Inputs:
 def _with_axes(values: Tensor, n_axes: int) -> Tensor:
     """Returns values (C, …, width) with axes of length 1 put behind the first, so that there are `n_axes` between."""
     missing = n_axes + 2 - values.ndim
-    return values.view(values.shape[0], *[1] * missing, *values.shape[1:])
+    return values if not missing else values.view(values.shape[0], *[1] * missing, *values.shape[1:])
 
 
 def _merged(values: Tensor, n_circuits: int, outer: Sequence[int], inner: Sequence[int]) -> Tensor:
     """Returns (C, groups or 1, rows or 1, width): all axes of a kind are merged, unless they are 1 throughout."""
     axes = values.shape[1:-1]
+    if values.shape[0] == n_circuits and (len(outer), len(inner)) == (1, 1):
+        return values
     outer = outer if prod(axes[: len(outer)]) > 1 else [1] * len(outer)
     inner = inner if prod(axes[len(outer) :]) > 1 else [1] * len(inner)
     full = values.expand(n_circuits, *outer, *inner, values.shape[-1])

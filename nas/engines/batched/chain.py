@@ -9,57 +9,39 @@ arXiv 2009.02823), in which case the number of states held does not grow with de
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nas.engines.batched.program import Permutations
+from nas.engines.batched.program import Permutations, Stage
 
 #: States of so many bytes are reduced together: few calls where they are small, little memory where they are not.
 _TOGETHER_BYTES: Final = 4 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How the blocks behind the first act. `runs` are the widths of the runs of wires, from wire 0."""
-
-    n_circuits: int
-    runs: tuple[int, ...]
-    n_blocks: int
-    is_rotated: NDArray[np.bool_]  #: (B, runs)
-    has_phases: NDArray[np.bool_]  #: (B,)
-    permutations: Permutations | None
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether one matrix a block holds phases and permutation too."""
-        return len(self.runs) == 1
 
 
 class Chain:
     """Blocks with their numbers.
 
     Args:
-        layout: what the blocks are.
+        stage: what the blocks are.
+        n_circuits: C, of which X is a multiple.
         matrices: for each run of k wires, (X, B, 2^k, 2^k).
         phases: (X, B, N), where any block has them.
     """
 
-    def __init__(self, layout: Layout, matrices: Sequence[Tensor], phases: Tensor | None) -> None:
-        self._layout = layout
+    def __init__(self, stage: Stage, n_circuits: int, matrices: Sequence[Tensor], phases: Tensor | None) -> None:
+        self._stage = stage
+        self._n_circuits = n_circuits
         self._phases = phases
-        self._matrices = [self._folded(matrices[0])] if layout.is_dense else list(matrices)
+        self._matrices = [self._folded(matrices[0])] if stage.is_dense else list(matrices)
         self._forward = [stack.mT.unbind(1) for stack in self._matrices]
         self._backward = [stack.unbind(1) for stack in self._matrices]
         self._undo: list[tuple[Tensor, ...]] | None = None
 
     def run(self, states: Tensor, *, keep: list[Tensor] | None = None) -> Tensor:
         """Returns the states behind all blocks; those behind the rotations of each are appended to `keep`."""
-        for block in range(self._layout.n_blocks):
+        for block in range(self._stage.n_blocks):
             states = self._rotate(self._forward, block, states)
             if keep is not None:
                 keep.append(states)
@@ -81,12 +63,9 @@ class Chain:
         pairs: list[tuple[Tensor, Tensor]] = []
         found: list[tuple[list[Tensor], Tensor | None]] = []
         n_together = max(1, _TOGETHER_BYTES // (states.nelement() * states.itemsize))
-        for block in reversed(range(self._layout.n_blocks)):
+        for block in reversed(range(self._stage.n_blocks)):
             cotangent = self._unfinish(block, cotangent)
-            if kept is not None:
-                states = kept.pop()
-            else:
-                states = self._unfinish(block, states, conjugated=True)
+            states = kept.pop() if kept is not None else self._unfinish(block, states, conjugated=True)
             pairs.append((states, cotangent))
             if len(pairs) == n_together or block == 0:
                 found.append(self._reduced(pairs[::-1], block))
@@ -95,18 +74,20 @@ class Chain:
             if undoes:
                 states = self._rotate(self._adjoint(), block, states)
         found.reverse()
-        by_run = [torch.cat([one[number] for one, _ in found], 1) for number in range(len(self._layout.runs))]
+        if len(found) == 1:
+            return cotangent, *found[0], states
+        by_run = [torch.cat([one[number] for one, _ in found], 1) for number in range(len(self._stage.runs))]
         overlaps = [one for _, one in found if one is not None]
         return cotangent, by_run, torch.cat(overlaps, 1) if overlaps else None, states
 
     def _rotate(self, transposed: Sequence[tuple[Tensor, ...]], block: int, states: Tensor) -> Tensor:
         """Returns Mψ for matrices that are given as their transposes."""
-        if self._layout.is_dense:
+        if self._stage.is_dense:
             return torch.bmm(states, transposed[0][block])
-        for number, is_rotated in enumerate(self._layout.is_rotated[block]):
+        for number, is_rotated in enumerate(self._stage.is_rotated[block]):
             if not is_rotated:
                 continue
-            matrix, view = transposed[number][block], _view(self._layout.runs, states, number)
+            matrix, view = transposed[number][block], _view(self._stage.runs, states, number)
             if view.shape[-1] == 1:
                 states = torch.bmm(view.squeeze(-1), matrix).view(states.shape)
             elif view.shape[1] == 1:
@@ -120,23 +101,26 @@ class Chain:
             self._undo = [stack.conj().resolve_conj().unbind(1) for stack in self._matrices]
         return self._undo
 
+    def _has_phases(self, block: int) -> bool:
+        return self._stage.phases is not None and bool(self._stage.phases.is_active[block])
+
     def _finish(self, block: int, states: Tensor) -> Tensor:
         """Returns states behind phases and permutation of a block, which dense matrices hold already."""
-        if self._layout.is_dense:
+        if self._stage.is_dense:
             return states
-        if self._phases is not None and self._layout.has_phases[block]:
+        if self._phases is not None and self._has_phases(block):
             states = states * self._phases[:, block, None]
-        if self._layout.permutations is not None and self._layout.permutations.is_active[block]:
-            states = permute(self._layout.permutations, block, states, self._layout.n_circuits)
+        if self._stage.permutations is not None and self._stage.permutations.is_active[block]:
+            states = permute(self._stage.permutations, block, states, self._n_circuits)
         return states
 
     def _unfinish(self, block: int, states: Tensor, *, conjugated: bool = False) -> Tensor:
         """Returns the transpose of `_finish` on a cotangent, or its inverse on states."""
-        if self._layout.is_dense:
+        if self._stage.is_dense:
             return states
-        if self._layout.permutations is not None and self._layout.permutations.is_active[block]:
-            states = permute_back(self._layout.permutations, block, states, self._layout.n_circuits)
-        if self._phases is not None and self._layout.has_phases[block]:
+        if self._stage.permutations is not None and self._stage.permutations.is_active[block]:
+            states = permute_back(self._stage.permutations, block, states, self._n_circuits)
+        if self._phases is not None and self._has_phases(block):
             phases = self._phases[:, block, None]
             states = states * (phases.conj() if conjugated else phases)
         return states
@@ -146,35 +130,39 @@ class Chain:
         states, cotangents = (
             side[0].unsqueeze(1) if len(side) == 1 else torch.stack(side, 1) for side in zip(*pairs, strict=True)
         )
-        if self._layout.is_dense:
-            states, cotangents = self._unfolded(states, cotangents, slice(first, first + len(pairs)))
+        if self._stage.is_dense:
+            gamma = self._unfolded(reduced(self._stage.runs, states, cotangents, 0), first)
+            return [gamma], None if self._phases is None else gamma.diagonal(dim1=-2, dim2=-1)
         overlaps = None if self._phases is None else (states * cotangents).sum(2)
-        return [reduced(self._layout.runs, states, cotangents, run) for run in range(len(self._layout.runs))], overlaps
+        return [reduced(self._stage.runs, states, cotangents, run) for run in range(len(self._stage.runs))], overlaps
 
     def _folded(self, matrices: Tensor) -> Tensor:
         """Returns dense matrices with phases and permutation behind them."""
         if self._phases is not None:
             matrices = matrices * self._phases.unsqueeze(-1)
-        permutations = self._layout.permutations
+        permutations = self._stage.permutations
         if permutations is None:
             return matrices
-        grouped = matrices.view(self._layout.n_circuits, -1, *matrices.shape[1:])
+        grouped = matrices.view(self._n_circuits, -1, *matrices.shape[1:])
         moved = grouped.gather(-2, permutations.index[:, None, ..., None].expand(grouped.shape))
         if permutations.signs is not None:
             moved = moved * permutations.signs[:, None, ..., None]
         return moved.view(matrices.shape)
 
-    def _unfolded(self, states: Tensor, cotangents: Tensor, blocks: slice) -> tuple[Tensor, Tensor]:
-        """Returns ψ and μ, (X, B, R, N), before the phases and permutations that dense matrices hold."""
-        if self._layout.permutations is not None:
-            states, cotangents = (
-                permute_back(self._layout.permutations, blocks, side, self._layout.n_circuits)
-                for side in (states, cotangents)
-            )
+    def _unfolded(self, gamma: Tensor, first: int) -> Tensor:
+        """Returns Σ ψ μᵀ, (X, B, N, N), before the phases and permutations that dense matrices hold."""
+        blocks = slice(first, first + gamma.shape[1])
+        permutations = self._stage.permutations
+        if permutations is not None and permutations.pairs is not None:
+            flat = gamma.view(self._n_circuits, -1, gamma.shape[1], gamma.shape[2] * gamma.shape[3])
+            moved = flat.gather(-1, permutations.pairs[:, None, blocks].expand(flat.shape))
+            if permutations.pair_signs is not None:
+                moved = moved * permutations.pair_signs[:, None, blocks]
+            gamma = moved.view(gamma.shape)
         if self._phases is not None:
-            phases = self._phases[:, blocks, None]
-            states, cotangents = states * phases.conj(), cotangents * phases
-        return states, cotangents
+            phases = self._phases[:, blocks]
+            gamma = gamma * phases.conj().unsqueeze(-1) * phases.unsqueeze(-2)
+        return gamma
 
 
 def reduced(runs: tuple[int, ...], states: Tensor, cotangents: Tensor, number: int) -> Tensor:
@@ -184,7 +172,7 @@ def reduced(runs: tuple[int, ...], states: Tensor, cotangents: Tensor, number: i
         product = torch.bmm(left.squeeze(-1).mT, right.squeeze(-1))
     else:
         product = torch.bmm(left.transpose(1, 2).flatten(2), right.transpose(1, 2).flatten(2).mT)
-    return product.unflatten(0, states.shape[:2])
+    return product.view(*states.shape[:2], *product.shape[1:])
 
 
 def _view(runs: tuple[int, ...], states: Tensor, number: int) -> Tensor:
@@ -201,10 +189,9 @@ def permute(permutations: Permutations, block: int, states: Tensor, n_circuits: 
     return moved.view(states.shape)
 
 
-def permute_back(permutations: Permutations, blocks: int | slice, states: Tensor, n_circuits: int) -> Tensor:
-    """Returns the transpose of `permute`, its inverse, for states (X, R, N) of one block or (X, B, R, N) of some."""
-    flat = states.view(n_circuits, -1, *states.shape[1:])
-    index = permutations.inverse[:, blocks].view(n_circuits, 1, *flat.shape[2:-2], 1, -1)
+def permute_back(permutations: Permutations, block: int, states: Tensor, n_circuits: int) -> Tensor:
+    """Returns the transpose of `permute`, which is its inverse."""
+    flat = states.view(n_circuits, -1, states.shape[-1])
     if permutations.signs is not None:
-        flat = flat * permutations.signs[:, blocks].view(index.shape)
-    return flat.gather(-1, index.expand(flat.shape)).view(states.shape)
+        flat = flat * permutations.signs[:, block, None]
+    return flat.gather(-1, permutations.inverse[:, block, None].expand(flat.shape)).view(states.shape)

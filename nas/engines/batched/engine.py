@@ -13,15 +13,15 @@ from torch.nn.functional import pad
 from nas.circuits import AMPLITUDE, Circuit
 from nas.engines.base import Engine, EngineInfo, Inputs
 from nas.engines.batched.measurement import Measurement
-from nas.engines.batched.part import Part, bytes_per_group, runs_of
-from nas.engines.batched.program import Program
-from nas.engines.batched.schedule import Block, schedule
+from nas.engines.batched.part import Part, bytes_per_group
+from nas.engines.batched.program import Program, runs_of
+from nas.engines.batched.schedule import Schedule, schedule
 from nas.errors import EngineUnavailable
 from nas.spec.search import Precision
 
 #: What one part of a call may take while its gradient is pending; and without one, where small parts stay in cache.
 MAX_BYTES: Final = 192 * 2**20
-_CACHED_BYTES: Final = 4 * 2**20
+_CACHED_BYTES: Final = 16 * 2**20
 
 #: Programs of circuits met last: training meets one some hundred times in a row.
 _KEPT: Final = 256
@@ -41,7 +41,7 @@ class Batched(Engine):
         self._device = torch.device("cuda" if device == "gpu" else "cpu")
         self._complex, self._real = _COMPLEX[precision], _REAL[precision]
         # By identity: hashing a circuit costs more than simulating it. The circuits are held, so no id is used twice.
-        self._schedules: OrderedDict[int, tuple[Circuit, list[Block]]] = OrderedDict()
+        self._schedules: OrderedDict[tuple[int, bool], tuple[Circuit, Schedule]] = OrderedDict()
         self._prepared: OrderedDict[tuple[int, ...], tuple[Sequence[Circuit], Program, Measurement]] = OrderedDict()
 
     @property
@@ -51,7 +51,7 @@ class Batched(Engine):
 
     def rows_at_once(self, circuit: Circuit, *, with_gradient: bool) -> int:
         """Returns how many runs fit one part, each a group of its own."""
-        runs, n_blocks = runs_of(circuit.qubits, 1), len(self._schedule(circuit))
+        runs, n_blocks = runs_of(circuit.qubits, has_rows=False), len(self._schedule(circuit).blocks)
         n_bytes = bytes_per_group(runs, n_blocks, 1, self._complex.itemsize, keeps_states=with_gradient)
         return max(1, MAX_BYTES // n_bytes)
 
@@ -81,41 +81,67 @@ class Batched(Engine):
         with_gradient: bool,
     ) -> Tensor:
         """Returns (C, groups, rows, width); circuits that are simulated alike go together."""
-        weights, features = (values.to(self._device) for values in (inputs.weights, inputs.features))
         kinds = [self._kind(circuit) for circuit in circuits]
-        n_bytes = MAX_BYTES if with_gradient else _CACHED_BYTES
-        found: list[Tensor] = [weights] * len(circuits)
+        shape = len(circuits), inputs.groups, inputs.rows
+        weights, features = inputs.weights.to(self._device), inputs.features.to(self._device)
+        if len(set(kinds)) == 1:
+            found = self._of_kind(circuits, weights, features, shape, run, with_gradient=with_gradient)
+            return found.cpu().reshape(*shape, width)
+        whole: list[Tensor] = [weights] * len(circuits)
         for kind in sorted(set(kinds)):
             chosen = [i for i, one in enumerate(kinds) if one == kind]
             members = [circuits[i] for i in chosen]
-            program, measurement = self._prepare(members)
-            of_kind = (weights, features) if len(chosen) == len(circuits) else (weights[chosen], features[chosen])
-            part = Part.make(program, members, *of_kind, inputs.groups, inputs.rows, self._complex)
-            values = part.in_parts(partial(run, measurement), most_bytes=n_bytes, with_gradient=with_gradient).cpu()
-            if len(chosen) == len(circuits):
-                return values.view(len(circuits), inputs.groups, inputs.rows, width)
-            padded = pad(values, (0, width - values.shape[-1])).view(-1, inputs.groups, inputs.rows, width)
-            for i, one in zip(chosen, padded.unbind(), strict=True):
-                found[i] = one
-        return torch.stack(found)
+            found = self._of_kind(
+                members, weights[chosen], features[chosen], (len(chosen), *shape[1:]), run, with_gradient=with_gradient
+            )
+            for i, one in zip(chosen, found.reshape(len(chosen), *shape[1:], -1), strict=True):
+                whole[i] = pad(one, (0, width - one.shape[-1]))
+        return torch.stack(whole).cpu()
+
+    def _of_kind(
+        self,
+        circuits: Sequence[Circuit],
+        weights: Tensor,
+        features: Tensor,
+        shape: tuple[int, int, int],
+        run: Callable[[Measurement, Part], Tensor],
+        *,
+        with_gradient: bool,
+    ) -> Tensor:
+        _, groups, rows = shape
+        if rows > 1 and self._reads_features_late(circuits[0]):
+            # Rows share nothing behind the first block: each is a group of its own.
+            weights = weights[:, :, None].expand(*shape, -1).flatten(1, 2)
+            features = features.expand(*shape, -1).flatten(1, 2)[:, :, None]
+            groups, rows = groups * rows, 1
+        program, measurement = self._prepare(circuits, has_rows=rows > 1)
+        part = Part(program, circuits, weights, features, groups, rows, self._complex)
+        n_bytes = MAX_BYTES if with_gradient else _CACHED_BYTES
+        return part.in_parts(partial(run, measurement), most_bytes=n_bytes, with_gradient=with_gradient)
 
     def _kind(self, circuit: Circuit) -> tuple[int, bool]:
         """Returns how many wires are prepared, and whether features come after the first block."""
-        n_prepared = next((len(op.wires) for op in circuit.operations[:1] if op.gate == AMPLITUDE), 0)
-        return n_prepared, any(block.reads_features() for block in self._schedule(circuit)[1:])
+        first = circuit.operations[:1]
+        return len(first[0].wires) if first and first[0].gate == AMPLITUDE else 0, self._reads_features_late(circuit)
 
-    def _schedule(self, circuit: Circuit) -> list[Block]:
-        return _kept(self._schedules, id(circuit), lambda: (circuit, schedule(circuit)))[1]
+    def _reads_features_late(self, circuit: Circuit) -> bool:
+        return self._schedule(circuit).reads_features_late
 
-    def _prepare(self, circuits: Sequence[Circuit]) -> tuple[Program, Measurement]:
+    def _schedule(self, circuit: Circuit, *, has_rows: bool = False) -> Schedule:
+        key = id(circuit), has_rows
+        return _kept(self._schedules, key, lambda: (circuit, schedule(circuit, sets_encoding_apart=has_rows)))[1]
+
+    def _prepare(self, circuits: Sequence[Circuit], *, has_rows: bool) -> tuple[Program, Measurement]:
         def make() -> tuple[Sequence[Circuit], Program, Measurement]:
-            real, device = self._real, self._device
-            blocks = [self._schedule(circuit) for circuit in circuits]
+            schedules = [self._schedule(circuit, has_rows=has_rows) for circuit in circuits]
             observables = [circuit.observables for circuit in circuits]
-            program = Program.make(circuits, blocks, real=real, device=device)
-            return circuits, program, Measurement.make(observables, circuits[0].qubits, real=real, device=device)
+            measurement = Measurement.make(observables, circuits[0].qubits, real=self._real, device=self._device)
+            program = Program.make(
+                circuits, [one.blocks for one in schedules], has_rows=has_rows, real=self._real, device=self._device
+            )
+            return circuits, program, measurement
 
-        return _kept(self._prepared, tuple(map(id, circuits)), make)[1:]
+        return _kept(self._prepared, (*map(id, circuits), has_rows), make)[1:]
 
 
 _Key = TypeVar("_Key")

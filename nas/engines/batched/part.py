@@ -3,33 +3,22 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from nas.circuits import Circuit
-from nas.engines.batched.chain import Layout
+from nas.engines.batched import wires
 from nas.engines.batched.measurement import Measurement
 from nas.engines.batched.program import Program
 from nas.engines.batched.simulation import Simulation
 from nas.engines.binding import amplitudes_of
 
-#: Widest run of wires that one matrix product rotates.
-_WIDEST_RUN: Final = 5
-
-#: From as many rows on, one dense matrix for a narrow circuit costs less than it saves in products.
-_ROWS_FOR_DENSE: Final = 4
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Numbers for a program. Every group has its weights; rows differ in features alone, and only in the first block.
-
-    Where later blocks read features too, every row is a group of its own.
-    """
+    """Numbers for a program. Every group has its weights; its rows differ in features alone."""
 
     program: Program
     circuits: Sequence[Circuit]
@@ -39,24 +28,6 @@ class Part:
     rows: int
     complex_dtype: torch.dtype
     keeps_states: bool = True
-
-    @classmethod
-    def make(
-        cls,
-        program: Program,
-        circuits: Sequence[Circuit],
-        weights: Tensor,
-        features: Tensor,
-        groups: int,
-        rows: int,
-        complex_dtype: torch.dtype,
-    ) -> "Part":
-        """Returns all of a call, with each row as a group where the program needs that."""
-        if rows > 1 and program.reads_features_late:
-            weights = weights[:, :, None].expand(-1, groups, rows, -1).flatten(1, 2)
-            features = features.expand(-1, groups, rows, -1).flatten(1, 2)[:, :, None]
-            groups, rows = groups * rows, 1
-        return cls(program, circuits, weights, features, groups, rows, complex_dtype)
 
     def in_parts(self, run: Callable[["Part"], Tensor], *, most_bytes: int, with_gradient: bool) -> Tensor:
         """Returns (C, groups, rows, width) of `run` on parts that take `most_bytes` each.
@@ -77,29 +48,19 @@ class Part:
 
     def states(self) -> Tensor:
         """Returns the final states, (C, groups, rows, N)."""
-        return self._simulation().states(self.weights, *self._inputs())
+        features, prepared = self._inputs()
+        is_narrow = self.program.qubits <= wires.WIDEST and self.rows == 1 and prepared is None
+        if is_narrow and len(self.circuits) == 1 and self.groups >= wires.FEWEST_GROUPS:
+            of_groups = self.weights[0], features[0, :, 0]
+            return wires.states(self.program, *of_groups, self.complex_dtype)[None, :, None]
+        return self._simulation().states(self.weights, features, prepared)
 
     def expectations(self, measurement: Measurement) -> Tensor:
         """Returns (C, groups, rows, K) float64, differentiable."""
         return self._simulation().expectations(measurement, self.weights, *self._inputs()).double()
 
     def _simulation(self) -> Simulation:
-        program = self.program
-        layout = None
-        if program.rest is not None:
-            runs = runs_of(program.qubits, self.rows)
-            starts = np.cumsum([0, *runs[:-1]])
-            layout = Layout(
-                n_circuits=program.n_circuits,
-                runs=runs,
-                n_blocks=program.rest.n_blocks,
-                is_rotated=np.logical_or.reduceat(program.rest.rotations.is_active, starts, axis=1),
-                has_phases=program.rest.phases.is_active
-                if program.rest.phases is not None
-                else np.zeros(0, dtype=bool),
-                permutations=program.rest.permutations,
-            )
-        return Simulation(program, layout, runs_of(program.qubits, 1), self.complex_dtype, self.keeps_states)
+        return Simulation(self.program, self.complex_dtype, self.keeps_states)
 
     def _inputs(self) -> tuple[Tensor, Tensor | None]:
         """Returns features with their products, and prepared states, both by ordinary autograd."""
@@ -124,7 +85,8 @@ class Part:
         return padded.expand(*shape, -1).gather(-1, index)
 
     def _bytes(self, *, keeps_states: bool) -> int:
-        runs = runs_of(self.program.qubits, self.rows)
+        rest = self.program.rest
+        runs = self.program.first.runs if rest is None else rest.runs
         itemsize = self.complex_dtype.itemsize
         per_group = bytes_per_group(runs, self.program.n_blocks, self.rows, itemsize, keeps_states=keeps_states)
         return per_group * self.groups * len(self.circuits)
@@ -139,14 +101,6 @@ class Part:
                 yield replace(self, weights=self.weights[:, start:stop], features=features, groups=stop - start)
             else:
                 yield replace(self, features=self.features[:, :, start:stop], rows=stop - start)
-
-
-def runs_of(qubits: int, rows: int) -> tuple[int, ...]:
-    """Returns the widths of the runs of wires: one where its matrix is not larger than the states it acts on."""
-    is_shared = rows >= _ROWS_FOR_DENSE
-    widest = _WIDEST_RUN if is_shared or qubits <= 2 else min(_WIDEST_RUN, (qubits + 1) // 2)
-    n_runs = -(-qubits // widest)
-    return tuple(qubits // n_runs + (i < qubits % n_runs) for i in range(n_runs))
 
 
 def bytes_per_group(runs: tuple[int, ...], n_blocks: int, rows: int, itemsize: int, *, keeps_states: bool) -> int:

@@ -14,8 +14,7 @@ from nas.engines.batched.program import PhaseTable, RotationTable
 
 def matrices_of(table: RotationTable, angles: Tensor) -> tuple[Tensor, ...]:
     """Returns, in order of time, `depth` tensors (C, …, B, n, 2, 2) complex, of angles (C, …, S)."""
-    middle = [1] * (angles.ndim - 2)
-    a, b, c = (part.view(part.shape[0], *middle, *part.shape[1:]) for part in table.coefficients)
+    a, b, c = table.coefficients
     cosines, sines = angles.cos().to(a.dtype).unsqueeze(-1), angles.sin().to(a.dtype).unsqueeze(-1)
     parts = torch.addcmul(torch.addcmul(a, cosines, b), sines, c)
     shape = (*angles.shape[:-1], table.depth, table.n_blocks, -1, 2, 2, 2)
@@ -43,10 +42,9 @@ def angle_gradient(table: RotationTable, matrices: tuple[Tensor, ...], reduced: 
     rhos = [reduced]
     for matrix in matrices[:0:-1]:
         rhos.append(_product(matrix.mH, _product(rhos[-1], matrix)))
-    parts = torch.view_as_real(torch.stack(rhos[::-1], -5)).flatten(-6, -4).flatten(-3)
-    generators = table.generators
-    generators = generators.view(generators.shape[0], *[1] * (parts.ndim - 3), *generators.shape[1:])
-    return (parts * generators).sum(-1).double()
+    stacked = reduced if len(rhos) == 1 else torch.stack(rhos[::-1], -5)
+    parts = torch.view_as_real(stacked).view(*reduced.shape[:-4], -1, 8)
+    return (parts * table.generators).sum(-1).double()
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
@@ -68,10 +66,14 @@ def kronecker(matrices: Tensor) -> Tensor:
     n_wires = matrices.shape[-3]
     if n_wires == 1:
         return matrices.squeeze(-3)
-    left, right = (kronecker(half) for half in matrices.tensor_split([n_wires // 2], -3))
-    size = 1 << n_wires
-    product = left[..., :, None, :, None] * right[..., None, :, None, :]
-    return product.reshape(*matrices.shape[:-3], size, size)
+    if n_wires % 2 == 0:
+        # Both halves in one go.
+        halves = kronecker(matrices.view(*matrices.shape[:-3], 2, n_wires // 2, 2, 2))
+        left, right = halves.unbind(-3)
+    else:
+        left, right = (kronecker(half) for half in matrices.tensor_split([n_wires // 2], -3))
+    product = left.unsqueeze(-1).unsqueeze(-3) * right.unsqueeze(-2).unsqueeze(-4)
+    return product.reshape(*matrices.shape[:-3], 1 << n_wires, 1 << n_wires)
 
 
 def phases_of(table: PhaseTable, angles: Tensor, complex_dtype: torch.dtype) -> Tensor:

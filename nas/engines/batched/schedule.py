@@ -10,7 +10,7 @@ permutation or one vector of phases.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ _Y: Final[Matrix] = np.array([[0, -1j], [1j, 0]])
 _Z: Final[Matrix] = np.diag([1 + 0j, -1])
 _NOTHING: Final[Matrix] = np.zeros((2, 2), dtype=complex)
 
-_FIXED: Final[dict[str, Matrix]] = {
+_FIXED: Final[dict[str, Any]] = {
     "h": (_X + _Z) / math.sqrt(2),
     "x": _X,
     "y": _Y,
@@ -91,22 +91,36 @@ class Block:
         return any(angle is not None and angle.features for angle in angles)
 
 
-def schedule(circuit: Circuit) -> list[Block]:
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The blocks of a circuit, and whether one after the first reads features."""
+
+    blocks: list[Block]
+    reads_features_late: bool
+
+
+def schedule(circuit: Circuit, *, sets_encoding_apart: bool) -> Schedule:
     """Returns the blocks of a circuit, at least one.
 
     The first is applied to |0…0⟩, where it makes a product state; after amplitude encoding its rotations are empty.
+    With the encoding set apart, nothing behind the last gate that reads features is in the first block.
     """
-    return _Scheduler(circuit).blocks
+    blocks = _Scheduler(circuit, sets_encoding_apart=sets_encoding_apart).blocks
+    return Schedule(blocks, any(block.reads_features() for block in blocks[1:]))
 
 
 class _Scheduler:
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Circuit, *, sets_encoding_apart: bool) -> None:
         self._qubits = circuit.qubits
         self.blocks: list[Block] = []
         # Block and stage of the last gate on each wire.
         self._last = [(0, _PERMUTE if circuit.has_amplitude else _ROTATE)] * circuit.qubits
         self._block(0)
-        for operation in circuit.operations:
+        readers = [i for i, op in enumerate(circuit.operations) if op.angle is not None and op.angle.features]
+        last_reader = max(readers, default=-1) if sets_encoding_apart else len(circuit.operations)
+        for i, operation in enumerate(circuit.operations):
+            if i == last_reader + 1:
+                self._last = [max(last, (0, _PERMUTE)) for last in self._last]
             if operation.gate != AMPLITUDE:
                 self._add(operation)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.engines.batched.chain import Chain, Layout, permute, permute_back, reduced
+from nas.engines.batched.chain import Chain, permute, permute_back, reduced
 from nas.engines.batched.measurement import Measurement
 from nas.engines.batched.program import AngleTable, Program
 from nas.engines.batched.rotations import (
@@ -34,8 +34,6 @@ class Simulation:
     """
 
     program: Program
-    layout: Layout | None  #: of the blocks behind the first
-    first_runs: tuple[int, ...]  #: of the first block's wires, whose matrices belong to a row each
     complex_dtype: torch.dtype
     keeps_states: bool
 
@@ -56,7 +54,7 @@ class Simulation:
             features: (C, G or 1, R, F), with products of features behind them.
             prepared: (C, G, R, N) complex, where amplitudes are encoded.
         """
-        return _Expectations.apply(self, measurement, weights, features, prepared)  # type: ignore[no-untyped-call]  # torch
+        return _Expectations.apply(self, measurement, weights, features, prepared)  # type: ignore[no-any-return,no-untyped-call]  # torch
 
 
 class _Expectations(torch.autograd.Function):
@@ -119,8 +117,9 @@ class _Sum:
 def _spread(table: AngleTable, gradient: Tensor, by_weight: _Sum, by_feature: _Sum, *, of_rows: bool) -> None:
     """Adds ∂L/∂h, (C, G, R, S) or (C, G, S), to the gradients of weights (C, G, W) and features (C, G, R, F)."""
     if table.by_weight is not None:
-        summed = gradient.sum(2) if of_rows else gradient
-        by_weight.add(table.by_weight.pull_back(summed, by_weight.width))
+        summed = gradient.sum(2, keepdim=True) if of_rows else gradient
+        pulled = table.by_weight.pull_back(summed, by_weight.width)
+        by_weight.add(pulled.squeeze(2) if of_rows else pulled)
     if table.by_feature is not None:
         by_row = gradient if of_rows else gradient.unsqueeze(2)
         by_feature.add(table.by_feature.pull_back(by_row, by_feature.width))
@@ -130,13 +129,13 @@ class _First:
     """The first block: it makes the states, and its angles belong to rows."""
 
     def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor, prepared: Tensor | None) -> None:
-        self._simulation, self._prepared = simulation, prepared
+        self._prepared = prepared
         self._stage = simulation.program.first
         self.shape = (*weights.shape[:2], features.shape[2])
         by_row = weights.unsqueeze(2), features
         self._matrices: tuple[Tensor, ...] = ()
         if prepared is None:
-            angles = self._stage.rotations.angles.angles(*by_row).expand(*self.shape, -1)
+            angles = _at(self._stage.rotations.angles.angles(*by_row), self.shape)
             self._matrices = matrices_of(self._stage.rotations, angles)
         self._phases: Tensor | None = None
         if self._stage.phases is not None:
@@ -169,10 +168,10 @@ class _First:
             by_phase = phase_gradient(self._stage.phases, overlaps)
             _spread(self._stage.phases.angles, by_phase, by_weight, by_feature, of_rows=True)
         if self._prepared is None:
-            runs = self._simulation.first_runs
-            of_rows = [side.view(-1, 1, 1, side.shape[-1]) for side in (self._states, cotangent)]
-            rho = _by_wire(runs, [reduced(runs, *of_rows, number) for number in range(len(runs))])
-            by_angle = angle_gradient(self._stage.rotations, self._matrices, rho.view(*self.shape, 1, -1, 2, 2))
+            runs = self._stage.runs
+            states, cotangents = (side.view(-1, 1, 1, side.shape[-1]) for side in (self._states, cotangent))
+            rho = _by_wire(runs, [reduced(runs, states, cotangents, number) for number in range(len(runs))], self.shape)
+            by_angle = angle_gradient(self._stage.rotations, self._matrices, rho)
             _spread(self._stage.rotations.angles, by_angle, by_weight, by_feature, of_rows=True)
         return cotangent
 
@@ -180,45 +179,50 @@ class _First:
 class _Rest:
     """The blocks behind the first: their angles belong to groups."""
 
-    def __init__(self, simulation: Simulation, layout: Layout, weights: Tensor, features: Tensor) -> None:
+    def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor) -> None:
         assert simulation.program.rest is not None
-        self._simulation, self._layout, self._stage = simulation, layout, simulation.program.rest
+        self._stage = simulation.program.rest
         self._shape = weights.shape[:2]
         # With several rows a group, no block here reads features.
         by_group = weights, features[:, :, 0]
-        angles = self._stage.rotations.angles.angles(*by_group).expand(*self._shape, -1)
+        angles = _at(self._stage.rotations.angles.angles(*by_group), self._shape)
         self._matrices = matrices_of(self._stage.rotations, angles)
         wires = fused(self._matrices)
-        runs = [kronecker(run).flatten(0, 1) for run in torch.split(wires, list(layout.runs), -3)]
+        runs = [kronecker(run).flatten(0, 1) for run in torch.split(wires, list(self._stage.runs), -3)]
         turns: Tensor | None = None
         if self._stage.phases is not None:
-            angles = self._stage.phases.angles.angles(*by_group).expand(*self._shape, -1)
+            angles = _at(self._stage.phases.angles.angles(*by_group), self._shape)
             turns = phases_of(self._stage.phases, angles, simulation.complex_dtype).flatten(0, 1)
-        self.chain = Chain(layout, runs, turns)
+        self.chain = Chain(self._stage, simulation.program.n_circuits, runs, turns)
 
     @classmethod
     def of(cls, simulation: Simulation, weights: Tensor, features: Tensor) -> "_Rest | None":
         """Returns the blocks, or None where there are none."""
-        return None if simulation.layout is None else cls(simulation, simulation.layout, weights, features)
+        return None if simulation.program.rest is None else cls(simulation, weights, features)
 
     def pull_back(
         self, states: Tensor, cotangent: Tensor, kept: list[Tensor] | None, by_weight: _Sum, by_feature: _Sum
     ) -> Tensor:
         """Adds the gradients of the blocks, and returns μ before them."""
         cotangent, by_run, overlaps, _ = self.chain.pull_back(states, cotangent, kept)
-        rho = _by_wire(self._layout.runs, by_run).unflatten(0, self._shape)
+        rho = _by_wire(self._stage.runs, by_run, self._shape)
         by_angle = angle_gradient(self._stage.rotations, self._matrices, rho)
         _spread(self._stage.rotations.angles, by_angle, by_weight, by_feature, of_rows=False)
         if overlaps is not None and self._stage.phases is not None:
-            by_phase = phase_gradient(self._stage.phases, overlaps.unflatten(0, self._shape))
+            by_phase = phase_gradient(self._stage.phases, overlaps.view(*self._shape, *overlaps.shape[1:]))
             _spread(self._stage.phases.angles, by_phase, by_weight, by_feature, of_rows=False)
         return cotangent
 
 
-def _by_wire(runs: tuple[int, ...], by_run: list[Tensor]) -> Tensor:
-    """Returns each wire's 2 × 2 partial trace, (X, B, n, 2, 2), of each run's (X, B, 2^k, 2^k)."""
+def _at(angles: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns angles (C, …, S) at the full size of the axes in front of S."""
+    return angles if angles.shape[:-1] == shape else angles.expand(*shape, -1)
+
+
+def _by_wire(runs: tuple[int, ...], by_run: list[Tensor], shape: tuple[int, ...]) -> Tensor:
+    """Returns each wire's 2 × 2 partial trace, (shape, B, n, 2, 2), of each run's (X, B, 2^k, 2^k)."""
     found = [
-        (matrix.flatten(-2) @ _partial_traces(k, matrix.dtype, matrix.device)).unflatten(-1, (k, 2, 2))
+        (matrix.flatten(-2) @ _partial_traces(k, matrix.dtype, matrix.device)).view(*shape, matrix.shape[1], k, 2, 2)
         for k, matrix in zip(runs, by_run, strict=True)
     ]
     return found[0] if len(found) == 1 else torch.cat(found, -3)
