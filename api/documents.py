@@ -50,7 +50,7 @@ class SearchSummary(BaseModel):
     name: str = Field(examples=["wine-hybrid"])
     state: SearchState
     reason: str | None = Field(description="why the search ended")
-    notice: str | None = Field(description="what an operator may want to do while it runs")
+    notice: str | None = Field(description="what keeps it from going on, and what an operator may do")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -58,6 +58,10 @@ class SearchSummary(BaseModel):
     objectives: list[ObjectiveDocument]
     progress: ProgressDocument
     reference_point: dict[str, float] | None = Field(description="of the hypervolume, kept for the search's life")
+    engines: dict[str, str] | None = Field(
+        description="by qubit count, chosen when the search begins and kept for its life",
+        examples=[{"4": "batched", "18": "lightning.qubit"}],
+    )
 
 
 class SearchDocument(SearchSummary):
@@ -136,6 +140,9 @@ class WorkerDocument(BaseModel):
     slots: int
     hardware: dict[str, Any]
     versions: dict[str, str]
+    calibration: dict[str, Any] | None = Field(
+        description="seconds of a training step by engine and qubits, and the gains of bundles, as measured there"
+    )
     started_at: datetime
     beat_at: datetime
 

@@ -18,7 +18,7 @@ from nas.circuits import Architecture
 from nas.circuits.drawing import draw
 from nas.circuits.pennylane_source import pennylane_source
 from nas.space.genome import Genome
-from nas.spec import Protocol, SearchSpec
+from nas.spec import SearchSpec
 
 
 def search_summary(search: Search, *, rate: float | None, slots: dict[str, int]) -> SearchSummary:
@@ -58,7 +58,7 @@ def candidate_document(candidate: Candidate, spec: SearchSpec) -> CandidateDocum
 def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Search) -> CandidateDetail:
     """Returns a candidate with everything that is known of it."""
     spec = SearchSpec.model_validate(search.spec)
-    architecture = Architecture.build(Genome.from_json(candidate.genome), Protocol.from_spec(spec))
+    architecture = Architecture.build(Genome.from_json(candidate.genome), spec)
     # The result of a search that was told is final, though a later search may have the evaluation tried again.
     result: dict[str, Any] = (evaluation.result or {}) if candidate.metrics is not None else {}
     seconds = None
@@ -105,7 +105,7 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
         "id": search.id,
         "name": search.name,
         "state": search.state,
-        "reason": search.reason,
+        "reason": None if is_open else search.reason,
         "notice": _notice(search, spec, slots),
         "created_at": search.created_at,
         "started_at": search.started_at,
@@ -114,10 +114,13 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
         "objectives": _objectives(spec),
         "progress": progress,
         "reference_point": search.reference_point,
+        "engines": search.engines,
     }
 
 
 def _notice(search: Search, spec: SearchSpec, slots: dict[str, int]) -> str | None:
+    if search.state == SearchState.QUEUED:
+        return search.reason  # why the controller could not begin it
     if search.state == SearchState.RUNNING and not slots.get(spec.device):
         return f"no live worker takes {spec.device} work; start one with `hqnas worker --device {spec.device}`"
     return None

@@ -1,15 +1,19 @@
 """Evaluations: the shared cache, and the leases under which workers compute.
 
 Every write of a worker carries the attempt that it claimed. A late or second attempt therefore changes nothing.
+
+A doorbell names one evaluation or a bundle of them; what is in flight is counted in doorbells, for each takes a slot.
+Statements that change several rows lock them by id first: a bundle's lease is renewed while a search is cancelled.
 """
 
 import uuid
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Update, case, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import CTE, ColumnElement, Uuid, and_, case, func, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.base import new_id
@@ -34,6 +38,21 @@ class Claim:
     protocol: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An evaluation that waits to be dispatched. Those of equal `kind` may travel together."""
+
+    evaluation_id: uuid.UUID
+    kind: tuple[uuid.UUID, int, str, int | None]  #: team, priority, digest of the protocol, qubits
+    bundle_size: int  #: the most that should travel together; 1 for what has harmed a process already
+
+
+#: Bundle size by (engine, qubits), where it is above 1.
+BundleSizes = Mapping[tuple[str, int], int]
+
+_MESSAGE: Final = func.coalesce(Evaluation.message_id, Evaluation.id)
+
+
 class Evaluations:
     """The evaluations of all teams. A row is found again by team, genome and protocol."""
 
@@ -49,6 +68,8 @@ class Evaluations:
         protocol: dict[str, Any],
         protocol_digest: str,
         device: str,
+        engine: str,
+        qubits: int,
         priority: int,
     ) -> tuple[uuid.UUID, bool]:
         """Returns the evaluation of a genome under a protocol, and whether its result is there already.
@@ -71,6 +92,8 @@ class Evaluations:
             protocol=protocol,
             protocol_digest=protocol_digest,
             device=device,
+            engine=engine,
+            qubits=qubits,
             priority=priority,
         )
         columns = {
@@ -79,64 +102,101 @@ class Evaluations:
         }
         statement = statement.on_conflict_do_update(
             index_elements=["team_id", "genome_digest", "protocol_digest"],
-            set_={**columns, "priority": func.greatest(Evaluation.priority, priority)},
+            set_={
+                **columns,
+                "engine": engine,
+                "qubits": qubits,
+                "priority": func.greatest(Evaluation.priority, priority),
+            },
         )
         row = self._session.execute(statement.returning(Evaluation.id, Evaluation.state)).one()
         return row.id, row.state == EvaluationState.SUCCEEDED
 
-    def dispatch(self, device: str, limit: int) -> list[uuid.UUID]:
-        """Marks up to `limit` pending evaluations of a device class as dispatched, and returns them in order.
+    def pending(self, device: str, limit: int, *, sizes: BundleSizes) -> tuple[list[Pending], int]:
+        """Returns up to `limit` pending evaluations of a device class in the order of their turns, and how many wait.
 
-        Teams take turns: one's nth evaluation in flight or chosen comes after every other team's (n − 1)th. Within a
-        team higher priority goes first, then the older.
+        Teams take turns by the doorbell: one's nth in flight or waiting comes after every other team's (n − 1)th, and
+        one of a bundle of n counts 1/n. Within a team higher priority goes first, then the older.
         """
         in_flight = (
-            select(Evaluation.team_id, func.count().label("n"))
+            select(Evaluation.team_id, func.count(_MESSAGE.distinct()).label("n"))
             .where(Evaluation.state.in_(EVALUATION_IN_FLIGHT))
             .group_by(Evaluation.team_id)
             .subquery()
         )
-        turn = func.coalesce(in_flight.c.n, 0) + func.row_number().over(
+        size = _bundle_size(sizes)
+        share = func.sum(1.0 / size).over(
             partition_by=Evaluation.team_id, order_by=(Evaluation.priority.desc(), Evaluation.sequence)
         )
         statement = (
-            select(Evaluation.id)
+            select(
+                Evaluation.id,
+                Evaluation.team_id,
+                Evaluation.priority,
+                Evaluation.protocol_digest,
+                Evaluation.qubits,
+                size.label("size"),
+                func.count().over().label("n_pending"),
+            )
             .outerjoin(in_flight, in_flight.c.team_id == Evaluation.team_id)
             .where(Evaluation.state == EvaluationState.PENDING, Evaluation.device == device)
-            .order_by(turn, Evaluation.sequence)
+            .order_by(func.coalesce(in_flight.c.n, 0) + share, Evaluation.sequence)
             .limit(limit)
         )
-        chosen = list(self._session.scalars(statement))
-        marked = self._session.scalars(
-            update(Evaluation)
-            .where(Evaluation.id.in_(chosen), Evaluation.state == EvaluationState.PENDING)
-            .values(state=EvaluationState.DISPATCHED, dispatched_at=func.now())
-            .returning(Evaluation.id)
-        ).all()
-        return [evaluation_id for evaluation_id in chosen if evaluation_id in set(marked)]
+        rows = self._session.execute(statement).all()
+        found = [
+            Pending(row.id, (row.team_id, row.priority, row.protocol_digest, row.qubits), row.size) for row in rows
+        ]
+        return found, rows[0].n_pending if rows else 0
 
-    def undispatch(self, ids: list[uuid.UUID]) -> None:
-        """Puts evaluations back whose doorbell could not be sent."""
-        self._session.execute(
+    def dispatch(self, bundles: Sequence[Sequence[uuid.UUID]]) -> list[list[uuid.UUID]]:
+        """Marks pending evaluations as dispatched, each bundle in one doorbell; returns the bundles as they are left.
+
+        What is not pending any more drops out.
+        """
+        messages: dict[uuid.UUID, uuid.UUID] = {}
+        for bundle in bundles:
+            messages |= dict.fromkeys(bundle, new_id())
+        columns = (literal(list(values), ARRAY(Uuid())) for values in (messages.keys(), messages.values()))
+        chosen = func.unnest(*columns).table_valued("id", "message_id", name="chosen").render_derived()
+        is_pending = (
+            Evaluation.id == func.any(literal(list(messages), ARRAY(Uuid()))),
+            Evaluation.state == EvaluationState.PENDING,
+        )
+        locked = _locked(*is_pending)
+        statement = (
             update(Evaluation)
-            .where(Evaluation.id.in_(ids), Evaluation.state == EvaluationState.DISPATCHED)
-            .values(state=EvaluationState.PENDING, dispatched_at=None)
+            .where(Evaluation.id.in_(select(locked.c.id)), *is_pending, Evaluation.id == chosen.c.id)
+            .values(state=EvaluationState.DISPATCHED, dispatched_at=func.now(), message_id=chosen.c.message_id)
+        )
+        marked = set(self._session.scalars(statement.returning(Evaluation.id)))
+        left = ([evaluation_id for evaluation_id in bundle if evaluation_id in marked] for bundle in bundles)
+        return [bundle for bundle in left if bundle]
+
+    def undispatch(self, ids: Sequence[uuid.UUID]) -> None:
+        """Puts evaluations back whose doorbell could not be sent."""
+        self._change(
+            Evaluation.id.in_(ids),
+            Evaluation.state == EvaluationState.DISPATCHED,
+            values={"state": EvaluationState.PENDING, "dispatched_at": None},
         )
 
     def count_in_flight(self) -> Counter[tuple[str, str]]:
-        """Returns the number of evaluations by (device, state), for the states dispatched and running."""
+        """Returns the number of doorbells by (device, state), for the states dispatched and running."""
         statement = (
-            select(Evaluation.device, Evaluation.state, func.count())
+            select(Evaluation.device, Evaluation.state, func.count(_MESSAGE.distinct()))
             .where(Evaluation.state.in_(EVALUATION_IN_FLIGHT))
             .group_by(Evaluation.device, Evaluation.state)
         )
         return Counter({(device, state): n for device, state, n in self._session.execute(statement)})
 
-    def claim(self, evaluation_id: uuid.UUID, *, worker: str, lease_s: float) -> Claim | None:
-        """Returns the right to compute an evaluation, or None where someone else has it or nobody needs it."""
-        row = self._session.execute(
+    def claim(self, ids: Sequence[uuid.UUID], *, worker: str, lease_s: float) -> list[Claim]:
+        """Returns the rights to compute, by id, without what someone else has or nobody needs any more."""
+        conditions = (Evaluation.id.in_(ids), Evaluation.state.in_(EVALUATION_CLAIMABLE))
+        locked = _locked(*conditions)
+        rows = self._session.execute(
             update(Evaluation)
-            .where(Evaluation.id == evaluation_id, Evaluation.state.in_(EVALUATION_CLAIMABLE))
+            .where(Evaluation.id.in_(select(locked.c.id)), *conditions)
             .values(
                 state=EvaluationState.RUNNING,
                 attempt=Evaluation.attempt + 1,
@@ -144,46 +204,56 @@ class Evaluations:
                 lease_expires_at=_in(lease_s),
                 started_at=func.now(),
             )
-            .returning(Evaluation.attempt, Evaluation.genome, Evaluation.protocol)
-        ).one_or_none()
-        return None if row is None else Claim(evaluation_id, row.attempt, row.genome, row.protocol)
+            .returning(Evaluation.id, Evaluation.attempt, Evaluation.genome, Evaluation.protocol)
+        )
+        return sorted(
+            (Claim(row.id, row.attempt, row.genome, row.protocol) for row in rows), key=lambda one: one.evaluation_id
+        )
 
-    def renew(self, claim: Claim, *, lease_s: float) -> bool:
-        """Extends the lease, and returns whether the claim still holds."""
-        return self._fenced(claim, update(Evaluation).values(lease_expires_at=_in(lease_s)))
+    def renew(self, claims: Sequence[Claim], *, lease_s: float) -> set[uuid.UUID]:
+        """Extends the leases of the claims that still hold, and returns their ids."""
+        values = {"lease_expires_at": _in(lease_s)}
+        return set(self._change(*_held(claims), values=values))
 
     def succeed(self, claim: Claim, result: dict[str, Any]) -> bool:
         """Records the result, and returns whether the claim still held; if not, nothing changed."""
-        return self._fenced(claim, update(Evaluation).values(**_settled(EvaluationState.SUCCEEDED), result=result))
+        return bool(self._change(*_held([claim]), values={**_settled(EvaluationState.SUCCEEDED), "result": result}))
 
     def fail(self, claim: Claim, error: dict[str, Any]) -> bool:
         """Records why there is no result, and returns whether the claim still held."""
-        return self._fenced(claim, update(Evaluation).values(**_settled(EvaluationState.FAILED), error=error))
+        return bool(self._change(*_held([claim]), values={**_settled(EvaluationState.FAILED), "error": error}))
 
     def release(self, worker: str) -> int:
         """Puts back all that a worker holds, with no blame, and returns how many."""
-        return self._put_back(update(Evaluation).where(Evaluation.worker == worker))
+        back = {"state": EvaluationState.PENDING, "lease_expires_at": None, "dispatched_at": None}
+        return len(self._change(Evaluation.worker == worker, Evaluation.state == EvaluationState.RUNNING, values=back))
 
     def record_crash(self, ids: list[uuid.UUID], *, worker: str, limit: int) -> int:
-        """Blames what a dead process of this worker was computing; at the limit, the evaluation has failed."""
-        mine = update(Evaluation).where(Evaluation.id.in_(ids), Evaluation.worker == worker)
-        return self._blame(mine, "crash_count", limit, "crashed", "its process died {n} times")
+        """Blames what a dead process of this worker was computing; at the limit, the evaluation has failed.
+
+        All of a bundle are blamed, for nobody knows which of them did it: from now on each travels alone.
+        """
+        mine = (Evaluation.id.in_(ids), Evaluation.worker == worker)
+        return self._blame(
+            *mine, counter="crash_count", limit=limit, kind="crashed", message="its process died {n} times"
+        )
 
     def sweep_lost(self, *, limit: int) -> int:
         """Puts back evaluations whose lease ran out, and returns how many."""
-        expired = update(Evaluation).where(Evaluation.lease_expires_at < func.now())
-        return self._blame(expired, "lost_count", limit, "lost", "its worker vanished {n} times")
+        expired = Evaluation.lease_expires_at < func.now()
+        return self._blame(
+            expired, counter="lost_count", limit=limit, kind="lost", message="its worker vanished {n} times"
+        )
 
     def sweep_unclaimed(self, device: str, *, after_s: float) -> int:
         """Puts back evaluations that were dispatched but not claimed in time, so that they are dispatched anew."""
-        rows = self._session.scalars(
-            update(Evaluation)
-            .where(Evaluation.state == EvaluationState.DISPATCHED, Evaluation.device == device)
-            .where(Evaluation.dispatched_at < _in(-after_s))
-            .values(state=EvaluationState.PENDING, dispatched_at=None)
-            .returning(Evaluation.id)
-        ).all()
-        return len(rows)
+        changed = self._change(
+            Evaluation.state == EvaluationState.DISPATCHED,
+            Evaluation.device == device,
+            Evaluation.dispatched_at < _in(-after_s),
+            values={"state": EvaluationState.PENDING, "dispatched_at": None},
+        )
+        return len(changed)
 
     def revive_wanted(self) -> int:
         """Puts back cancelled evaluations that a candidate waits for, and returns how many.
@@ -192,13 +262,12 @@ class Evaluations:
         transaction sees the other.
         """
         wanted = select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING)
-        rows = self._session.scalars(
-            update(Evaluation)
-            .where(Evaluation.state == EvaluationState.CANCELLED, Evaluation.id.in_(wanted))
-            .values(state=EvaluationState.PENDING, finished_at=None)
-            .returning(Evaluation.id)
-        ).all()
-        return len(rows)
+        changed = self._change(
+            Evaluation.state == EvaluationState.CANCELLED,
+            Evaluation.id.in_(wanted),
+            values={"state": EvaluationState.PENDING, "finished_at": None},
+        )
+        return len(changed)
 
     def cancel_unwanted(self, search_id: uuid.UUID) -> int:
         """Cancels the open evaluations of an ended search that no waiting candidate refers to; returns how many."""
@@ -208,51 +277,61 @@ class Evaluations:
         mine = select(Candidate.evaluation_id).where(
             Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
         )
-        rows = self._session.scalars(
-            update(Evaluation)
-            .where(Evaluation.id.in_(mine), Evaluation.state.in_(EVALUATION_OPEN), ~waited_for.exists())
-            .values(state=EvaluationState.CANCELLED, lease_expires_at=None, finished_at=func.now())
-            .returning(Evaluation.id)
-        ).all()
-        return len(rows)
+        changed = self._change(
+            Evaluation.id.in_(mine),
+            Evaluation.state.in_(EVALUATION_OPEN),
+            ~waited_for.exists(),
+            values={"state": EvaluationState.CANCELLED, "lease_expires_at": None, "finished_at": func.now()},
+        )
+        return len(changed)
 
-    def _fenced(self, claim: Claim, statement: Update) -> bool:
-        changed = self._session.scalars(
-            statement.where(
-                Evaluation.id == claim.evaluation_id,
-                Evaluation.attempt == claim.attempt,
-                Evaluation.state == EvaluationState.RUNNING,
-            ).returning(Evaluation.id)
-        ).all()
-        return len(changed) == 1
-
-    def _put_back(self, statement: Update) -> int:
-        rows = self._session.scalars(
-            statement.where(Evaluation.state == EvaluationState.RUNNING)
-            .values(state=EvaluationState.PENDING, lease_expires_at=None, dispatched_at=None)
-            .returning(Evaluation.id)
-        ).all()
-        return len(rows)
-
-    def _blame(self, statement: Update, counter: str, limit: int, kind: str, message: str) -> int:
+    def _blame(self, *conditions: ColumnElement[bool], counter: str, limit: int, kind: str, message: str) -> int:
         count = getattr(Evaluation, counter) + 1
         is_last = count >= limit
         reason = func.jsonb_build_object("class", kind, "message", message.format(n=limit))
-        rows = self._session.scalars(
-            statement.where(Evaluation.state == EvaluationState.RUNNING)
-            .values(
-                {
-                    counter: count,
-                    "state": case((is_last, EvaluationState.FAILED), else_=EvaluationState.PENDING),
-                    "error": case((is_last, reason), else_=None),
-                    "finished_at": case((is_last, func.now()), else_=None),
-                    "lease_expires_at": None,
-                    "dispatched_at": None,
-                }
-            )
-            .returning(Evaluation.id)
-        ).all()
-        return len(rows)
+        changed = self._change(
+            *conditions,
+            Evaluation.state == EvaluationState.RUNNING,
+            values={
+                counter: count,
+                "state": case((is_last, EvaluationState.FAILED), else_=EvaluationState.PENDING),
+                "error": case((is_last, reason), else_=None),
+                "finished_at": case((is_last, func.now()), else_=None),
+                "lease_expires_at": None,
+                "dispatched_at": None,
+            },
+        )
+        return len(changed)
+
+    def _change(self, *conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Sequence[uuid.UUID]:
+        """Changes the rows for which the conditions hold once they are locked, and returns their ids."""
+        locked = _locked(*conditions)
+        statement = update(Evaluation).where(Evaluation.id.in_(select(locked.c.id)), *conditions).values(values)
+        return self._session.scalars(statement.returning(Evaluation.id)).all()
+
+
+def _locked(*conditions: ColumnElement[bool]) -> CTE:
+    """Returns the ids of rows, locked in the order of ids: two statements that meet cannot wait for each other."""
+    return select(Evaluation.id).where(*conditions).order_by(Evaluation.id).with_for_update().cte("locked")
+
+
+def _held(claims: Sequence[Claim]) -> tuple[ColumnElement[bool], ...]:
+    """Returns the conditions under which claims still hold."""
+    held = [(claim.evaluation_id, claim.attempt) for claim in claims]
+    return (tuple_(Evaluation.id, Evaluation.attempt).in_(held), Evaluation.state == EvaluationState.RUNNING)
+
+
+def _bundle_size(sizes: BundleSizes) -> ColumnElement[int]:
+    """Returns the column of how many of an evaluation's kind may travel together."""
+    alone = literal(1)
+    if not sizes:
+        return alone
+    has_harmed = Evaluation.crash_count + Evaluation.lost_count > 0
+    fits = [
+        (and_(Evaluation.engine == engine, Evaluation.qubits == qubits), literal(size))
+        for (engine, qubits), size in sizes.items()
+    ]
+    return case((has_harmed, alone), *fits, else_=alone)
 
 
 def _in(seconds: float) -> Any:

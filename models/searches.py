@@ -10,10 +10,14 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.states import EVALUATION_SETTLED, SEARCH_OPEN, CandidateState, SearchState
-from models.tables import Candidate, Evaluation, Generation, Search
+from models.tables import Candidate, Evaluation, Generation, Search, Worker
+from models.workers import is_live
 
 #: Over how long the rate of evaluations is taken.
 RATE_WINDOW = timedelta(seconds=60)
+
+#: A queued search that could not begin is looked at again after this long, and not before.
+LOOK_AGAIN = timedelta(seconds=1)
 
 #: How long a caller waits for a controller that is advancing the same search.
 LOCK_TIMEOUT_S = 3
@@ -56,14 +60,14 @@ class Searches:
             statement = statement.where(Search.state == state)
         return list(self._session.scalars(statement))
 
-    def take_movable(self) -> Search | None:
+    def take_movable(self, *, worker_timeout_s: float) -> Search | None:
         """Returns a locked search that can move, the longest untouched first, or None.
 
         SKIP LOCKED: another controller is advancing that one already, and waiting for it would only serialise us.
         """
         statement = (
             select(Search)
-            .where(Search.state.in_(SEARCH_OPEN), _can_move())
+            .where(Search.state.in_(SEARCH_OPEN), _can_move(worker_timeout_s))
             .order_by(Search.advanced_at.asc().nulls_first(), Search.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -80,10 +84,21 @@ class Searches:
         statement = select(Search).where(Search.id == search_id, Search.team_id == team_id).with_for_update()
         return self._session.scalar(statement)
 
-    def begin(self, search: Search, *, wall_time_s: float | None, versions: dict[str, Any]) -> None:
-        """Starts the clock of a queued search."""
+    def postpone(self, search: Search, reason: str) -> None:
+        """Leaves a queued search that cannot begin for later, and says why; pollers see only a new reason."""
+        if search.reason != reason:
+            search.reason = reason
+            search.revision += 1
+        search.advanced_at = self._now()
+
+    def begin(
+        self, search: Search, *, wall_time_s: float | None, versions: dict[str, Any], engines: dict[str, Any]
+    ) -> None:
+        """Starts the clock of a queued search, with its engines by qubit count."""
         search.state = SearchState.RUNNING
+        search.reason = None
         search.versions = versions
+        search.engines = engines
         search.started_at = self._now()
         if wall_time_s is not None:
             search.deadline_at = search.started_at + timedelta(seconds=wall_time_s)
@@ -144,15 +159,28 @@ class Searches:
         return self._session.scalars(select(func.now())).one()
 
 
-def _can_move() -> ColumnElement[bool]:
-    """A search moves when it is new, overdue, has a result that was not told yet, or has a complete generation."""
+def _can_move(worker_timeout_s: float) -> ColumnElement[bool]:
+    """A search moves when it can begin, is overdue, has a result that was not told yet, or a complete generation."""
     waiting = and_(Candidate.search_id == Search.id, Candidate.state == CandidateState.WAITING)
     has_news = exists().where(
         waiting, Evaluation.id == Candidate.evaluation_id, Evaluation.state.in_(EVALUATION_SETTLED)
     )
     return or_(
-        Search.state == SearchState.QUEUED,
-        Search.deadline_at <= func.now(),
-        has_news,
-        ~exists().where(waiting),
+        and_(Search.state == SearchState.QUEUED, _can_begin(worker_timeout_s)),
+        and_(
+            Search.state == SearchState.RUNNING,
+            or_(Search.deadline_at <= func.now(), has_news, ~exists().where(waiting)),
+        ),
+    )
+
+
+def _can_begin(worker_timeout_s: float) -> ColumnElement[bool]:
+    """A new search begins, or is told why not; from then on it waits for a worker that can tell the engines' speed."""
+    can_choose = exists().where(
+        is_live(worker_timeout_s), Worker.device == Search.spec["device"].astext, Worker.calibration.is_not(None)
+    )
+    return or_(
+        Search.advanced_at.is_(None),
+        Search.spec["engine"].astext.is_distinct_from("auto"),
+        and_(can_choose, Search.advanced_at < func.now() - LOOK_AGAIN),
     )

@@ -54,7 +54,7 @@ class Search(Base):
     name: Mapped[str] = mapped_column(Text)
     spec: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(Text, default=SearchState.QUEUED)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)  #: why it ended, or has not begun
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     revision: Mapped[int] = mapped_column(default=1)
     generation: Mapped[int | None]  #: the one being evaluated
@@ -66,6 +66,7 @@ class Search(Base):
     hypervolume: Mapped[float | None]
     reference_point: Mapped[dict[str, Any] | None]  #: by objective, in the metric's own direction
     versions: Mapped[dict[str, Any] | None]  #: of what makes proposals: a resume with others is refused
+    engines: Mapped[dict[str, Any] | None]  #: by qubit count, chosen when the search begins, for all attempts alike
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -143,12 +144,15 @@ class Evaluation(Base):
     protocol: Mapped[dict[str, Any]]
     protocol_digest: Mapped[str] = mapped_column(Text)
     device: Mapped[str] = mapped_column(Text)
+    engine: Mapped[str | None] = mapped_column(Text)  #: of the protocol, as a column for the dispatcher
+    qubits: Mapped[int | None]  #: of the genome, likewise
     priority: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(Text, default=EvaluationState.PENDING)
     attempt: Mapped[int] = mapped_column(default=0)
     crash_count: Mapped[int] = mapped_column(default=0)
     lost_count: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(Text)
+    message_id: Mapped[uuid.UUID | None]  #: the doorbell that it was last dispatched in; a bundle has one
     lease_expires_at: Mapped[datetime | None]
     dispatched_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -172,6 +176,7 @@ class Worker(Base):
     n_slots: Mapped[int]
     hardware: Mapped[dict[str, Any]]
     versions: Mapped[dict[str, Any]]
+    calibration: Mapped[dict[str, Any] | None]  #: of `nas.calibration`; absent where measuring failed
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     beat_at: Mapped[datetime] = mapped_column(server_default=func.now())
     stopped_at: Mapped[datetime | None]

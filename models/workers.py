@@ -16,11 +16,19 @@ class Workers:
         self._session = session
 
     def register(
-        self, name: str, *, device: str, n_slots: int, hardware: dict[str, Any], versions: dict[str, Any]
+        self,
+        name: str,
+        *,
+        device: str,
+        n_slots: int,
+        hardware: dict[str, Any],
+        versions: dict[str, Any],
+        calibration: dict[str, Any] | None = None,
     ) -> None:
         """Adds a worker, or brings its row up to date when the name starts again."""
         now = {"started_at": func.now(), "beat_at": func.now(), "stopped_at": None}
-        values = {"device": device, "n_slots": n_slots, "hardware": hardware, "versions": versions, **now}
+        about = {"hardware": hardware, "versions": versions, "calibration": calibration}
+        values = {"device": device, "n_slots": n_slots, **about, **now}
         statement = insert(Worker).values(name=name, **values)
         self._session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
@@ -34,14 +42,15 @@ class Workers:
 
     def slots(self, *, timeout_s: float) -> dict[str, int]:
         """Returns the slots of live workers by device class."""
-        statement = select(Worker.device, func.sum(Worker.n_slots)).where(_is_live(timeout_s)).group_by(Worker.device)
+        statement = select(Worker.device, func.sum(Worker.n_slots)).where(is_live(timeout_s)).group_by(Worker.device)
         return {device: int(n) for device, n in self._session.execute(statement)}
 
     def live(self, *, timeout_s: float) -> list[Worker]:
         """Returns the live workers by name."""
-        return list(self._session.scalars(select(Worker).where(_is_live(timeout_s)).order_by(Worker.name)))
+        return list(self._session.scalars(select(Worker).where(is_live(timeout_s)).order_by(Worker.name)))
 
 
-def _is_live(timeout_s: float) -> ColumnElement[bool]:
+def is_live(timeout_s: float) -> ColumnElement[bool]:
+    """Returns the condition under which a worker was heard of lately, by the database's clock."""
     since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, timeout_s)
     return Worker.stopped_at.is_(None) & (Worker.beat_at > since)

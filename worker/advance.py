@@ -1,5 +1,6 @@
 """One step of a search, in one transaction on its locked row. A step that is repeated finds nothing left to do.
 
+begin      the engine of each qubit count is chosen, for all attempts alike
 tell       results of evaluations → candidates, and the front moves
 select     once no candidate of the generation waits: the survivors
 propose    the next generation; or the search ends
@@ -24,15 +25,17 @@ from nas.algorithms import (
     select,
     violation_of,
 )
+from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
 from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_spec
+from worker.fleet import calibrated_workers
 
 log = structlog.get_logger()
 
 _SHOWN = ("value", "std_error", "unit", "version")
 
 
-def advance(work: UnitOfWork, search: Search) -> None:
+def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
     """Takes a locked, open search as far as what is known allows. The caller commits."""
     try:
         spec = parse_spec(search.spec)
@@ -40,8 +43,13 @@ def advance(work: UnitOfWork, search: Search) -> None:
         return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
     versions = proposal_versions()
     if search.state == SearchState.QUEUED:
-        work.searches.begin(search, wall_time_s=spec.budget.wall_time, versions=versions)
-        log.info("search_started", search_id=str(search.id), name=search.name)
+        try:
+            workers = calibrated_workers(work, spec.device, timeout_s=worker_timeout_s)
+            engines = {str(qubits): engine for qubits, engine in choose_engines(spec, workers).items()}
+        except NothingHolds as problem:
+            return work.searches.postpone(search, str(problem))
+        work.searches.begin(search, wall_time_s=spec.budget.wall_time, versions=versions, engines=engines)
+        log.info("search_started", search_id=str(search.id), name=search.name, engines=engines)
     elif search.versions != versions:
         return _end(
             work,
@@ -135,15 +143,16 @@ def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: 
     if not genomes:
         reason = f"its space is used up: all {search.n_candidates} architectures were proposed"
         return _end(work, search, SearchState.FINISHED, reason)
-    protocol = Protocol.from_spec(spec)
-    work.candidates.propose(search, generation, [_row(work, search, spec, protocol, genome) for genome in genomes])
+    work.candidates.propose(search, generation, [_row(work, search, spec, genome) for genome in genomes])
     log.info("generation_proposed", search_id=str(search.id), generation=generation, n_candidates=len(genomes))
     # Results that were there before are told in the next step, which follows at once.
     work.ring()
     return None
 
 
-def _row(work: UnitOfWork, search: Search, spec: SearchSpec, protocol: Protocol, genome: Genome) -> dict[str, Any]:
+def _row(work: UnitOfWork, search: Search, spec: SearchSpec, genome: Genome) -> dict[str, Any]:
+    # A search that began under a version without `auto` has no engines in its row, and names one in its spec.
+    protocol = Protocol.from_spec(spec, engine=(search.engines or {}).get(str(genome.qubits)))
     evaluation_id, is_cached = work.evaluations.want(
         search,
         genome=genome.to_json(),
@@ -151,6 +160,8 @@ def _row(work: UnitOfWork, search: Search, spec: SearchSpec, protocol: Protocol,
         protocol=protocol.to_json(),
         protocol_digest=protocol.digest,
         device=spec.device,
+        engine=protocol.engine,
+        qubits=genome.qubits,
         priority=spec.priority,
     )
     return {

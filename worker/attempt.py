@@ -1,7 +1,8 @@
-"""One attempt at an evaluation: claim it, compute under a lease that is renewed, record the outcome once.
+"""One attempt at the evaluations of a doorbell: claim, compute under leases that are renewed, record outcomes once.
 
-No transaction is open while computing. Each write names the attempt; if the lease was lost meanwhile, the write
-changes nothing and the outcome is dropped, for someone else is computing the same.
+No transaction is open while computing. Each write names the attempt; if a lease was lost meanwhile, the write
+changes nothing and the outcome is dropped, for someone else is computing the same, or nobody needs it any more. The
+other members of the bundle go on.
 """
 
 import json
@@ -10,6 +11,7 @@ import threading
 import time
 import traceback
 import uuid
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, Self
 
@@ -20,13 +22,16 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import Settings
 from models import UnitOfWork, is_transient
 from models.evaluations import Claim
-from nas.evaluation import evaluate
+from nas.evaluation import Evaluation, evaluate_bundle
 from nas.space import Genome
 from nas.spec import Protocol
 
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
+
+#: Result and error of an evaluation, one of them None.
+Outcome = tuple[dict[str, Any] | None, dict[str, Any] | None]
 
 #: Sent by the thread that renews a lease to its own process, to take the main thread out of a lost computation.
 _ABANDON = signal.SIGUSR2
@@ -44,60 +49,67 @@ class Attempts:
         self._settings = settings
         self._worker = worker
 
-    def run(self, evaluation_id: uuid.UUID) -> None:
-        """Evaluates, unless someone else does or nobody needs it any more."""
+    def run(self, ids: Sequence[uuid.UUID]) -> None:
+        """Evaluates a bundle, without what someone else evaluates or nobody needs any more."""
         with UnitOfWork(self._engine) as work:
-            claim = work.evaluations.claim(evaluation_id, worker=self._worker, lease_s=self._settings.lease_s)
+            claims = work.evaluations.claim(ids, worker=self._worker, lease_s=self._settings.lease_s)
             work.commit()
-        if claim is None:
-            log.debug("evaluation_not_claimed", evaluation_id=str(evaluation_id))
+        if not claims:
+            log.debug("evaluations_not_claimed", evaluation_ids=[str(one) for one in ids])
             return
         started = time.perf_counter()
         try:
-            with _Lease(self._engine, claim, self._settings):
-                result, error = _compute(claim)
+            with _Lease(self._engine, claims, self._settings):
+                outcomes = sorted(_compute(claims), key=_by_id)
         except LeaseLost:
-            log.warning("evaluation_abandoned", evaluation_id=str(evaluation_id), attempt=claim.attempt)
+            for claim in claims:
+                log.warning("evaluation_abandoned", evaluation_id=str(claim.evaluation_id), attempt=claim.attempt)
             return
-        is_recorded = self._record(claim, result, error)
-        event = "evaluation_superseded" if not is_recorded else "evaluation_failed" if error else "evaluation_succeeded"
-        log.info(
-            event,
-            evaluation_id=str(evaluation_id),
-            attempt=claim.attempt,
-            seconds=round(time.perf_counter() - started, 3),
-            **({"error": error["message"]} if error else {}),
-        )
+        are_recorded = self._record(outcomes)
+        seconds = round(time.perf_counter() - started, 3)
+        for (claim, (_, error)), is_recorded in zip(outcomes, are_recorded, strict=True):
+            ended = "evaluation_failed" if error else "evaluation_succeeded"
+            log.info(
+                ended if is_recorded else "evaluation_superseded",
+                evaluation_id=str(claim.evaluation_id),
+                attempt=claim.attempt,
+                seconds=seconds,
+                n_together=len(claims),
+                **({"error": error["message"]} if error else {}),
+            )
 
-    def _record(self, claim: Claim, result: dict[str, Any] | None, error: dict[str, Any] | None) -> bool:
-        # The result is kept and offered until the database answers: only it knows whether the claim still holds.
+    def _record(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> list[bool]:
+        # The results are kept and offered until the database answers: only it knows whether the claims still hold.
         while True:
             try:
                 with UnitOfWork(self._engine) as work:
-                    if result is not None:
-                        is_recorded = work.evaluations.succeed(claim, result)
-                    else:
-                        is_recorded = work.evaluations.fail(claim, error or {})
-                    if is_recorded:
+                    are_recorded = [
+                        work.evaluations.succeed(claim, result)
+                        if result is not None
+                        else work.evaluations.fail(claim, error or {})
+                        for claim, (result, error) in outcomes
+                    ]
+                    if any(are_recorded):
                         work.ring()
                     work.commit()
-                    return is_recorded
+                    return are_recorded
             except DBAPIError as failure:
                 if not is_transient(failure):
                     raise
-                log.warning("result_waiting_for_database", evaluation_id=str(claim.evaluation_id), error=str(failure))
+                ids = [str(claim.evaluation_id) for claim, _ in outcomes]
+                log.warning("results_waiting_for_database", evaluation_ids=ids, error=str(failure))
                 time.sleep(_RETRY_S)
 
 
 class _Lease:
-    """Renews a claim from a thread for as long as the block runs, and raises LeaseLost in the block when it cannot.
+    """Renews claims from a thread for as long as the block runs, and raises LeaseLost in the block when none is left.
 
     The block runs in the main thread: that is where Python delivers signals, between two of its instructions.
     """
 
-    def __init__(self, engine: Engine, claim: Claim, settings: Settings) -> None:
+    def __init__(self, engine: Engine, claims: Sequence[Claim], settings: Settings) -> None:
         self._engine = engine
-        self._claim = claim
+        self._claims = list(claims)
         self._settings = settings
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -120,27 +132,62 @@ class _Lease:
         while not self._done.wait(self._settings.renew_s):
             try:
                 with UnitOfWork(self._engine) as work:
-                    holds = work.evaluations.renew(self._claim, lease_s=self._settings.lease_s)
+                    held = work.evaluations.renew(self._claims, lease_s=self._settings.lease_s)
                     work.commit()
             except DBAPIError as failure:
                 if not is_transient(failure):
                     raise
-                log.warning("lease_not_renewed", evaluation_id=str(self._claim.evaluation_id), error=str(failure))
+                ids = [str(claim.evaluation_id) for claim in self._claims]
+                log.warning("leases_not_renewed", evaluation_ids=ids, error=str(failure))
                 continue
-            if not holds:
+            self._claims = [claim for claim in self._claims if claim.evaluation_id in held]
+            if not self._claims:
                 signal.pthread_kill(threading.main_thread().ident or 0, _ABANDON)
                 return
 
 
-def _compute(claim: Claim) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Returns the result or the error: a failure is data, whatever it is that failed."""
+def _by_id(outcome: tuple[Claim, Outcome]) -> uuid.UUID:
+    return outcome[0].evaluation_id
+
+
+def _compute(claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+    """Yields each claim with its outcome: a failure is data, whatever it is that failed."""
+    for protocol, members in _of_one_kind(claims):
+        for claim, found in zip(members, _evaluate(protocol, [one.genome for one in members]), strict=True):
+            yield claim, _outcome(found)
+
+
+def _of_one_kind(claims: Sequence[Claim]) -> Iterator[tuple[dict[str, Any], list[Claim]]]:
+    """Yields claims of one protocol and qubit count; of what the dispatcher bundles, that is all at once."""
+    kinds: dict[str, list[Claim]] = {}
+    for claim in claims:
+        kinds.setdefault(json.dumps([claim.protocol, claim.genome.get("qubits")], sort_keys=True), []).append(claim)
+    for members in kinds.values():
+        yield members[0].protocol, members
+
+
+def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> list[Evaluation | Exception]:
     try:
-        result = evaluate(Genome.from_json(claim.genome), Protocol.model_validate(claim.protocol)).to_json()
-        json.dumps(result, allow_nan=False)
+        return evaluate_bundle([Genome.from_json(one) for one in genomes], Protocol.model_validate(protocol))
     except Exception as failure:  # the edge of the process: whatever a candidate does stays its own
-        return None, {
-            "class": type(failure).__name__,
-            "message": str(failure) or type(failure).__name__,
-            "traceback": traceback.format_exc(),
-        }
-    return result, None
+        if len(genomes) == 1:
+            return [failure]
+    return [found for genome in genomes for found in _evaluate(protocol, [genome])]
+
+
+def _outcome(found: Evaluation | Exception) -> Outcome:
+    failure = found
+    if isinstance(found, Evaluation):
+        try:
+            result = found.to_json()
+            json.dumps(result, allow_nan=False)
+        except Exception as problem:  # as above
+            failure = problem
+        else:
+            return result, None
+    assert isinstance(failure, Exception)
+    return None, {
+        "class": type(failure).__name__,
+        "message": str(failure) or type(failure).__name__,
+        "traceback": "".join(traceback.format_exception(failure)),
+    }

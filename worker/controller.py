@@ -45,15 +45,15 @@ def run_controller(settings: Settings) -> None:
     log.info("controller_stopped")
 
 
-def advance_one(engine: Engine) -> bool:
+def advance_one(engine: Engine, settings: Settings) -> bool:
     """Advances the search that waited longest, in one transaction; returns whether there was one."""
     with UnitOfWork(engine) as work:
-        search = work.searches.take_movable()
+        search = work.searches.take_movable(worker_timeout_s=settings.worker_timeout_s)
         if search is None:
             return False
         search_id, team_id = search.id, search.team_id
         try:
-            advance(work, search)
+            advance(work, search, worker_timeout_s=settings.worker_timeout_s)
             work.commit()
         except Exception as failure:  # one search that cannot be advanced must not stop the others
             if is_transient(failure):
@@ -75,7 +75,7 @@ def _loop(engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings
     swept_at = 0.0
     while not stop.is_set():
         try:
-            while not stop.is_set() and advance_one(engine):
+            while not stop.is_set() and advance_one(engine, settings):
                 pass
             dispatcher.run()
             if time.monotonic() - swept_at > _SWEEP_EVERY_S:

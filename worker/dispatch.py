@@ -1,6 +1,10 @@
-"""Doorbells: pending evaluations go to the broker after the commit, as many as the workers can hold."""
+"""Doorbells: pending evaluations go to the broker after the commit, as many as the workers can hold.
+
+One doorbell names a bundle of evaluations of one kind where the workers' calibrations say that this pays.
+"""
 
 import uuid
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -9,10 +13,17 @@ from sqlalchemy import Engine
 
 from config.settings import Settings
 from models import UnitOfWork
+from models.evaluations import BundleSizes
 from models.states import EVALUATION_IN_FLIGHT
+from nas.calibration import BUNDLED_ENGINE, bundle_sizes
 from worker.broker import TASK, message, queue_of
+from worker.bundles import form_bundles
+from worker.fleet import calibrated_workers
 
 log = structlog.get_logger()
+
+#: Pending evaluations that are looked through, so that those of a kind find one another.
+_LOOKED_THROUGH: Final = 500
 
 
 class Dispatcher:
@@ -27,7 +38,7 @@ class Dispatcher:
 
     def run(self) -> int:
         """Fills the broker up to twice the workers' slots, and returns how many doorbells were rung."""
-        chosen: list[tuple[str, uuid.UUID]] = []
+        chosen: list[tuple[str, list[uuid.UUID]]] = []
         with UnitOfWork(self._engine) as work:
             if not work.try_lock("dispatch"):
                 return 0
@@ -37,16 +48,29 @@ class Dispatcher:
                     in_flight[device, state] for state in EVALUATION_IN_FLIGHT
                 )
                 if room > 0:
-                    chosen.extend((device, one) for one in work.evaluations.dispatch(device, room))
+                    chosen.extend((device, bundle) for bundle in self._choose(work, device, n_slots, room))
             work.commit()
         return self._ring(chosen)
 
-    def _ring(self, chosen: list[tuple[str, uuid.UUID]]) -> int:
-        for n_rung, (device, evaluation_id) in enumerate(chosen):
+    def _choose(self, work: UnitOfWork, device: str, n_slots: int, room: int) -> list[list[uuid.UUID]]:
+        sizes = self._sizes(work, device)
+        limit = max(room * max(sizes.values()), _LOOKED_THROUGH) if sizes else room
+        pending, n_pending = work.evaluations.pending(device, limit, sizes=sizes)
+        if not pending:
+            return []
+        return work.evaluations.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
+
+    def _sizes(self, work: UnitOfWork, device: str) -> BundleSizes:
+        workers = calibrated_workers(work, device, timeout_s=self._settings.worker_timeout_s)
+        sizes = bundle_sizes([worker.calibration for worker in workers])
+        return {(BUNDLED_ENGINE, qubits): size for qubits, size in sizes.items()}
+
+    def _ring(self, chosen: list[tuple[str, list[uuid.UUID]]]) -> int:
+        for n_rung, (device, bundle) in enumerate(chosen):
             try:
-                self._app.send_task(TASK, kwargs=message([str(evaluation_id)]), queue=queue_of(device), retry=False)
+                self._app.send_task(TASK, kwargs=message(list(map(str, bundle))), queue=queue_of(device), retry=False)
             except self._errors as failure:
-                rest = [one for _, one in chosen[n_rung:]]
+                rest = [one for _, bundle in chosen[n_rung:] for one in bundle]
                 log.warning("broker_unreachable", n_waiting=len(rest), error=str(failure))
                 with UnitOfWork(self._engine) as work:
                     work.evaluations.undispatch(rest)

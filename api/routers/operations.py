@@ -30,7 +30,7 @@ def get_readiness(response: Response, state: SharedState) -> ReadinessDocument:
 
 @router.get("/v1/workers")
 def list_workers(work: Work, state: SharedState) -> Page[WorkerDocument]:
-    """List the live workers with their slots, hardware and versions."""
+    """List the live workers with their slots, hardware, versions and calibration."""
     rows = work.workers.live(timeout_s=state.settings.worker_timeout_s)
     items = [
         WorkerDocument(
@@ -39,6 +39,7 @@ def list_workers(work: Work, state: SharedState) -> Page[WorkerDocument]:
             slots=row.n_slots,
             hardware=row.hardware,
             versions=row.versions,
+            calibration=row.calibration,
             started_at=row.started_at,
             beat_at=row.beat_at,
         )

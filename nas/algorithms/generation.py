@@ -16,7 +16,7 @@ from nas.algorithms.member import Member
 from nas.circuits import Architecture, UnbuildableGenome
 from nas.metrics.costs import exact_costs
 from nas.space import Genome, SearchSpace
-from nas.spec import METRICS, Protocol, SearchSpec
+from nas.spec import METRICS, SearchSpec
 
 #: Changes whenever the operators or their order change: a search under way then refuses to go on.
 OPERATORS_VERSION = 1
@@ -79,7 +79,7 @@ def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
     if not bounds and spec.training.mode != "pure-quantum":
         return True  # every genome can be built with classical layers around
     try:
-        costs = exact_costs(Architecture.build(genome, Protocol.from_spec(spec)))
+        costs = exact_costs(Architecture.build(genome, spec))
     except UnbuildableGenome:
         return False
     return all(bound.violation(costs[bound.metric]) == 0 for bound in bounds)

@@ -15,6 +15,7 @@ from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
 from nas.spec.protocol import Protocol
+from nas.spec.search import SearchSpec
 
 #: The logits of a pure circuit are this times means of expectations. They lie in [-1, 1]: a softmax of them alone
 #: could not be surer than 88 % of one of two classes.
@@ -38,8 +39,8 @@ class Architecture:
     post_widths: tuple[int, ...]
 
     @classmethod
-    def build(cls, genome: Genome, protocol: Protocol) -> Self:
-        """Returns the architecture of a genome under a protocol.
+    def build(cls, genome: Genome, protocol: Protocol | SearchSpec) -> Self:
+        """Returns the architecture of a genome, which depends on the data set and the training mode alone.
 
         Raises:
             UnbuildableGenome: a pure circuit gives out fewer expectations than there are classes.

@@ -21,7 +21,7 @@ def find_problems(spec: "SearchSpec") -> list[Finding]:
 
 def _gene_problems(spec: "SearchSpec") -> list[Finding]:
     problems: list[Finding] = []
-    most = limits.ENGINE_QUBITS[spec.engine]
+    most = _most_qubits(spec)
     qubits, layers = max(choices_of(spec.space.qubits)), max(choices_of(spec.space.layers))
     if qubits > most:
         problems.append(
@@ -41,6 +41,11 @@ def _gene_problems(spec: "SearchSpec") -> list[Finding]:
     if len(set(spec.space.per_layer)) < len(spec.space.per_layer):
         problems.append((("space", "per_layer"), "a gene stands twice; name each once", spec.space.per_layer))
     return problems
+
+
+def _most_qubits(spec: "SearchSpec") -> int:
+    engines = limits.AUTO_ENGINES[spec.device] if spec.engine == "auto" else (spec.engine,)
+    return max(limits.ENGINE_QUBITS[engine] for engine in engines)
 
 
 def _objective_problems(spec: "SearchSpec") -> list[Finding]:

@@ -10,6 +10,12 @@ ENGINE_QUBITS: Final[dict[str, int]] = {
     "lightning.gpu": 28,
 }
 
+#: What `engine: auto` may choose, by the class of device. `default.qubit` is the reference and never the fastest.
+AUTO_ENGINES: Final[dict[str, tuple[str, ...]]] = {
+    "cpu": ("batched", "lightning.qubit"),
+    "gpu": ("batched", "lightning.gpu", "lightning.qubit"),
+}
+
 MAX_CHOICES = 256
 MAX_LAYERS = 64
 MAX_HIDDEN_LAYERS = 8

@@ -27,14 +27,27 @@ class Protocol(BaseModel):
     device: Literal["cpu", "gpu"]
 
     @classmethod
-    def from_spec(cls, spec: SearchSpec) -> Self:
-        """Returns the protocol that every candidate of this search is measured under."""
+    def from_spec(cls, spec: SearchSpec, *, engine: EngineName | None = None) -> Self:
+        """Returns the protocol that candidates of a search are measured under.
+
+        Args:
+            spec: the search.
+            engine: for a spec that says `auto`, the one that was chosen for the candidates' qubit count; by default
+                the one that the spec names.
+
+        Raises:
+            ValueError: the spec says `auto`, and no engine is given.
+        """
+        if engine is None:
+            if spec.engine == "auto":
+                raise ValueError("the engine of `auto` is chosen when a search begins; pass it")
+            engine = spec.engine
         return cls(
             dataset=spec.dataset,
             training=spec.training,
             metrics={name: METRICS[name].version for name in spec.measured},
             settings=spec.metrics.model_copy(update={"also": []}),
-            engine=spec.engine,
+            engine=engine,
             precision=spec.precision,
             device=spec.device,
         )

@@ -270,7 +270,9 @@ class SearchSpec(_Model):
     metrics: MetricSettings = MetricSettings()
     algorithm: Algorithm = Algorithm()
     budget: Budget = Budget()
-    engine: EngineName = "default.qubit"
+    engine: Literal["auto", EngineName] = Field(
+        default="auto", description="auto: the fastest for each qubit count, chosen once, when the search begins"
+    )
     precision: Precision = Field(default="complex128", description="of the simulated amplitudes")
     device: Literal["cpu", "gpu"] = Field(default="cpu", description="class of worker that may evaluate")
     priority: StrictInt = Field(default=0, ge=-100, le=100, description="within the team; higher goes first")

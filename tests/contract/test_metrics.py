@@ -32,6 +32,7 @@ def evaluated(seed=0):
             "space": {"qubits": 2, "layers": 1, "learning_rate": 0.05},
             "training": {"epochs": 2, "seed": seed},
             "objectives": [{"metric": "validation_accuracy"}],
+            "engine": "default.qubit",
             "metrics": {"also": SAMPLED, "expressibility": {"samples": 200}, "entangling_capability": {"samples": 50}},
         }
     )

@@ -4,12 +4,15 @@ import hashlib
 from typing import Any
 
 import pytest
+from calibrations import calibration
 from sqlalchemy import Engine, select, text, update
 
+from config.settings import Settings
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.states import CandidateState, EvaluationState, SearchState
-from models.tables import DEFAULT_TEAM_ID, Generation
+from models.tables import DEFAULT_TEAM_ID, Generation, Worker
 from nas.algorithms import losses_of, non_dominated
+from nas.calibration import Calibration
 from nas.spec import parse_spec
 from worker import controller
 from worker.controller import advance_one
@@ -26,10 +29,12 @@ SPEC: dict[str, Any] = {
     "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
     "constraints": [{"metric": "gradient_variance", "at_least": -1.5}],
     "algorithm": {"population": 6, "generations": 3},
+    "engine": "default.qubit",
 }
+SETTINGS = Settings()
 
 
-def submit(engine: Engine, **changes: Any) -> Search:
+def submit(engine: Engine, /, **changes: Any) -> Search:
     spec = parse_spec({**SPEC, **changes})
     with UnitOfWork(engine) as work:
         search, _ = work.searches.submit(
@@ -58,8 +63,7 @@ def work_off(engine: Engine, *, fail_from: int = 256, limit: int | None = None) 
         pending = select(Evaluation).where(Evaluation.state == EvaluationState.PENDING).order_by(Evaluation.sequence)
         evaluations = list(work.session.scalars(pending.limit(limit)))
         for evaluation in evaluations:
-            claim = work.evaluations.claim(evaluation.id, worker="w", lease_s=60)
-            assert claim is not None
+            (claim,) = work.evaluations.claim([evaluation.id], worker="w", lease_s=60)
             if bytes.fromhex(evaluation.genome_digest)[0] >= fail_from:
                 work.evaluations.fail(claim, {"class": "Broken", "message": "it broke", "traceback": "…"})
             else:
@@ -69,7 +73,7 @@ def work_off(engine: Engine, *, fail_from: int = 256, limit: int | None = None) 
 
 
 def advance_all(engine: Engine) -> None:
-    while advance_one(engine):
+    while advance_one(engine, SETTINGS):
         pass
 
 
@@ -197,19 +201,19 @@ def test_hypervolume_never_falls_and_is_kept_for_each_generation(engine: Engine)
 def test_a_step_rolled_back_and_repeated_gives_the_same_candidates(engine: Engine) -> None:
     search = submit(engine)
     with UnitOfWork(engine) as work:
-        taken = work.searches.take_movable()
+        taken = work.searches.take_movable(worker_timeout_s=30.0)
         assert taken is not None
-        controller.advance(work, taken)
+        controller.advance(work, taken, worker_timeout_s=30.0)
         first = list(work.session.scalars(select(Candidate.digest).order_by(Candidate.index)))
-    advance_one(engine)
+    advance_one(engine, SETTINGS)
     assert [one.digest for one in candidates(engine, search)] == first
 
 
 def test_a_search_that_another_controller_advances_is_skipped(engine: Engine) -> None:
     submit(engine)
     with UnitOfWork(engine) as one, UnitOfWork(engine) as other:
-        assert one.searches.take_movable() is not None
-        assert other.searches.take_movable() is None
+        assert one.searches.take_movable(worker_timeout_s=30.0) is not None
+        assert other.searches.take_movable(worker_timeout_s=30.0) is None
 
 
 def test_other_versions_are_refused_with_what_to_do(engine: Engine) -> None:
@@ -231,10 +235,10 @@ def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(
     broken, sound = submit(engine), submit(engine)
     genuine = controller.advance
 
-    def advance(work: UnitOfWork, search: Search) -> None:
+    def advance(work: UnitOfWork, search: Search, **options: Any) -> None:
         if search.id == broken.id:
             raise ZeroDivisionError
-        genuine(work, search)
+        genuine(work, search, **options)
 
     monkeypatch.setattr(controller, "advance", advance)
     advance_all(engine)
@@ -257,3 +261,114 @@ def test_generations_are_recorded_once(engine: Engine) -> None:
     with UnitOfWork(engine) as work:
         numbers = list(work.session.scalars(select(Generation.number).where(Generation.search_id == search.id)))
     assert sorted(numbers) == [0, 1, 2]
+
+
+def add_worker(engine: Engine, name: str = "w", *, measured: Calibration | None = None, **about: Any) -> None:
+    document = None if measured is None else measured.to_json()
+    fields = {"device": "cpu", "n_slots": 1, "hardware": {}, "versions": {}, **about}
+    with UnitOfWork(engine) as work:
+        work.workers.register(name, calibration=document, **fields)
+        work.commit()
+
+
+def let_time_pass(engine: Engine) -> None:
+    """Makes the searches that were looked at a moment ago due again."""
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(advanced_at=text("advanced_at - interval '1 minute'")))
+        work.commit()
+
+
+def engines_used(engine: Engine) -> dict[int, str]:
+    with UnitOfWork(engine) as work:
+        return {one.qubits or 0: one.protocol["engine"] for one in work.session.scalars(select(Evaluation))}
+
+
+WIDE: dict[str, Any] = {"engine": "auto", "space": {"qubits": [2, 20], "layers": {"min": 1, "max": 5}}}
+
+
+def test_auto_waits_for_a_worker_that_can_tell_and_says_so(engine: Engine) -> None:
+    add_worker(engine, "uncalibrated")
+    add_worker(engine, "of another class", device="gpu", measured=calibration(device="gpu"))
+    search = submit(engine, engine="auto")
+    advance_all(engine)
+    found = reload(engine, search)
+    assert (found.state, found.n_candidates) == (SearchState.QUEUED, 0)
+    assert "start one with `hqnas worker --device cpu`" in (found.reason or "")
+
+
+def test_a_search_that_waits_keeps_no_controller_busy_and_no_other_search_waiting(engine: Engine) -> None:
+    waiting = submit(engine, engine="auto")
+    assert advance_one(engine, SETTINGS)
+    assert not advance_one(engine, SETTINGS)
+    let_time_pass(engine)
+    assert not advance_one(engine, SETTINGS)
+    other = submit(engine)
+    advance_all(engine)
+    assert (reload(engine, waiting).revision, reload(engine, other).state) == (2, SearchState.RUNNING)
+
+
+def test_auto_begins_once_a_calibrated_worker_is_there(engine: Engine) -> None:
+    search = submit(engine, **WIDE)
+    advance_all(engine)
+    add_worker(engine, measured=calibration())
+    let_time_pass(engine)
+    advance_all(engine)
+    found = reload(engine, search)
+    assert (found.state, found.reason) == (SearchState.RUNNING, None)
+    assert found.engines == {"2": "batched", "20": "lightning.qubit"}
+    assert engines_used(engine) == {2: "batched", 20: "lightning.qubit"}
+
+
+def test_a_width_that_no_worker_holds_waits_for_a_larger_worker(engine: Engine) -> None:
+    add_worker(engine, measured=calibration(memory_bytes=2**24))
+    search = submit(engine, **WIDE)
+    advance_all(engine)
+    assert "no live cpu worker has the memory for 20 qubits" in (reload(engine, search).reason or "")
+    add_worker(engine, "larger", measured=calibration())
+    let_time_pass(engine)
+    advance_all(engine)
+    assert reload(engine, search).state == SearchState.RUNNING
+
+
+def test_the_choice_holds_for_the_whole_search_whatever_workers_come(engine: Engine) -> None:
+    add_worker(engine, measured=calibration())
+    search = submit(engine, **WIDE)
+    advance_all(engine)
+    add_worker(engine, measured=calibration(curves={"lightning.qubit": (1e-9, 1.0)}))
+    assert run(engine, search).state == SearchState.FINISHED
+    assert engines_used(engine) == {2: "batched", 20: "lightning.qubit"}
+
+
+def test_two_searches_under_one_choice_share_evaluations_and_under_another_they_do_not(engine: Engine) -> None:
+    add_worker(engine, measured=calibration())
+    run(engine, submit(engine, engine="auto"))
+    assert run(engine, submit(engine, engine="auto")).n_cached == 18
+    add_worker(engine, measured=calibration(curves={"lightning.qubit": (1e-9, 1.0)}))  # the same, started anew
+    assert run(engine, submit(engine, engine="auto")).n_cached == 0
+
+
+def test_a_named_engine_is_kept_in_the_row_like_a_chosen_one(engine: Engine) -> None:
+    search = submit(engine, engine="lightning.qubit")
+    advance_all(engine)
+    assert reload(engine, search).engines == {str(q): "lightning.qubit" for q in range(2, 6)}
+
+
+def test_a_search_that_began_before_engines_were_kept_goes_on_with_the_named_one(engine: Engine) -> None:
+    search = submit(engine)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(engines=None))
+        work.commit()
+    assert run(engine, search).state == SearchState.FINISHED
+    assert set(engines_used(engine).values()) == {"default.qubit"}
+
+
+def test_a_calibration_that_this_version_cannot_read_is_as_good_as_none(engine: Engine) -> None:
+    add_worker(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Worker).values(calibration={"layout": 99}))
+        work.commit()
+    search = submit(engine, engine="auto")
+    advance_all(engine)
+    assert reload(engine, search).state == SearchState.QUEUED
+    assert not advance_one(engine, SETTINGS)

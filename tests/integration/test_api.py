@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from calibrations import calibration
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -63,7 +64,7 @@ REFUSALS = [
     ("space.qbits", 2, "space.qbits", "did you mean 'qubits'?"),
     ("space.topology", [], "space.topology", "is empty"),
     ("space.qubits", {"min": 5, "max": 2}, "space.qubits", "min 5 is above max 2"),
-    ("space.qubits", {"min": 2, "max": 40}, "space.qubits", "holds at most 16 qubits"),
+    ("space.qubits", {"min": 2, "max": 40}, "space.qubits", "holds at most 24 qubits"),
     ("space.qubits", "4", "space.qubits", "valid integer"),
     ("space.qubits", True, "space.qubits", "valid integer"),
     ("space.layers", 0, "space.layers", "greater than or equal to 1"),
@@ -123,7 +124,7 @@ def test_layers_too_wide_for_the_gradients_of_an_evaluation_are_refused(api: Tes
 
 
 def test_circuits_too_large_for_a_gradient_are_refused(api: TestClient) -> None:
-    document = changed("space.layers", 64)
+    document = changed("space.layers", 64) | {"engine": "default.qubit"}
     document["space"] |= {"qubits": 16, "topology": "full"}
     problem = api.post("/v1/searches", json=document).json()["errors"][0]
     assert (problem["path"], "lightning.qubit" in problem["message"]) == ("space.layers", True)
@@ -225,7 +226,7 @@ def test_an_unchanged_search_answers_304_and_a_changed_one_does_not(api: TestCli
 def test_a_cancel_that_a_busy_controller_holds_up_answers_503(api: TestClient, engine: Engine) -> None:
     search_id = submit(api)["id"]
     with UnitOfWork(engine) as busy:
-        assert busy.searches.take_movable() is not None
+        assert busy.searches.take_movable(worker_timeout_s=30.0) is not None
         answer = api.post(f"/v1/searches/{search_id}/cancel")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
@@ -303,9 +304,37 @@ def test_a_running_search_without_workers_says_what_to_do(api: TestClient, work:
     search_id = submit(api)["id"]
     with work:
         search = work.session.get_one(Search, UUID(search_id))
-        work.searches.begin(search, wall_time_s=None, versions={})
+        work.searches.begin(search, wall_time_s=None, versions={}, engines={"2": "batched", "3": "batched"})
         work.commit()
     assert "hqnas worker" in api.get(f"/v1/searches/{search_id}").json()["notice"]
+
+
+def test_a_search_that_cannot_begin_says_why_and_what_to_do(api: TestClient, work: UnitOfWork) -> None:
+    search_id = submit(api)["id"]
+    with work:
+        work.searches.postpone(work.session.get_one(Search, UUID(search_id)), "start a worker")
+        work.commit()
+    found = api.get(f"/v1/searches/{search_id}").json()
+    assert (found["state"], found["notice"], found["reason"]) == ("queued", "start a worker", None)
+
+
+def test_the_engines_of_a_search_are_told_once_it_has_begun(api: TestClient, work: UnitOfWork) -> None:
+    submitted = submit(api)
+    with work:
+        search = work.session.get_one(Search, UUID(submitted["id"]))
+        work.searches.begin(search, wall_time_s=None, versions={}, engines={"2": "batched", "3": "lightning.qubit"})
+        work.commit()
+    assert submitted["engines"] is None
+    found = api.get(f"/v1/searches/{submitted['id']}").json()
+    assert found["engines"] == {"2": "batched", "3": "lightning.qubit"}
+
+
+def test_a_worker_shows_its_calibration(api: TestClient, work: UnitOfWork) -> None:
+    document = calibration(bundles={2: 16}).to_json()
+    with work:
+        work.workers.register("w", device="cpu", n_slots=2, hardware={}, versions={}, calibration=document)
+        work.commit()
+    assert api.get("/v1/workers").json()["items"][0]["calibration"] == document
 
 
 def test_without_a_database_requests_answer_503_and_health_answers(settings: Settings) -> None:

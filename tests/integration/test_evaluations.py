@@ -5,12 +5,14 @@ import uuid
 from typing import Any
 
 import pytest
+from processes import wait_until
 from sqlalchemy import Engine, select, text, update
 
 from models import UnitOfWork
 from models.evaluations import Claim
 from models.states import EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Candidate, Evaluation, Search, Team
+from worker.bundles import form_bundles
 
 
 def add_search(work: UnitOfWork, team_id: uuid.UUID = DEFAULT_TEAM_ID) -> Search:
@@ -18,16 +20,21 @@ def add_search(work: UnitOfWork, team_id: uuid.UUID = DEFAULT_TEAM_ID) -> Search
     return search
 
 
-def want(work: UnitOfWork, search: Search, digest: str = "a", **changes: Any) -> uuid.UUID:
-    arguments: dict[str, Any] = {
+def wanted(digest: str) -> dict[str, Any]:
+    return {
         "genome": {"of": digest},
         "genome_digest": digest,
         "protocol": {},
         "protocol_digest": "p",
         "device": "cpu",
+        "engine": "batched",
+        "qubits": 4,
         "priority": 0,
     }
-    evaluation_id, _ = work.evaluations.want(search, **{**arguments, **changes})
+
+
+def want(work: UnitOfWork, search: Search, digest: str = "a", **changes: Any) -> uuid.UUID:
+    evaluation_id, _ = work.evaluations.want(search, **{**wanted(digest), **changes})
     return evaluation_id
 
 
@@ -40,10 +47,26 @@ def evaluation_id(work: UnitOfWork) -> uuid.UUID:
 
 
 def claim(work: UnitOfWork, evaluation_id: uuid.UUID, *, worker: str = "w", lease_s: float = 60) -> Claim | None:
+    claims = claim_all(work, [evaluation_id], worker=worker, lease_s=lease_s)
+    return claims[0] if claims else None
+
+
+def claim_all(work: UnitOfWork, ids: list[uuid.UUID], *, worker: str = "w", lease_s: float = 60) -> list[Claim]:
     with work:
-        found = work.evaluations.claim(evaluation_id, worker=worker, lease_s=lease_s)
+        found = work.evaluations.claim(ids, worker=worker, lease_s=lease_s)
         work.commit()
     return found
+
+
+def dispatch(work: UnitOfWork, device: str, room: int, *, n_slots: int = 1, **sizes: int) -> list[list[uuid.UUID]]:
+    """Dispatches as the dispatcher does; `q4=8` lets up to 8 evaluations of 4 qubits travel together."""
+    by_kind = {("batched", int(name[1:])): size for name, size in sizes.items()}
+    pending, n_pending = work.evaluations.pending(device, 1000, sizes=by_kind)
+    return work.evaluations.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
+
+
+def dispatch_alone(work: UnitOfWork, device: str, room: int) -> list[uuid.UUID]:
+    return [one for (one,) in dispatch(work, device, room)]
 
 
 def must_claim(work: UnitOfWork, evaluation_id: uuid.UUID, **options: Any) -> Claim:
@@ -96,7 +119,7 @@ def test_the_result_of_a_superseded_attempt_changes_nothing(work: UnitOfWork, ev
     current = must_claim(work, evaluation_id)
     with work:
         assert not work.evaluations.succeed(late, {"from": "late"})
-        assert not work.evaluations.renew(late, lease_s=60)
+        assert not work.evaluations.renew([late], lease_s=60)
         assert not work.evaluations.fail(late, {"from": "late"})
         assert work.evaluations.succeed(current, {"from": "current"})
         work.commit()
@@ -173,8 +196,7 @@ def test_a_known_result_is_cached_for_the_next_search(work: UnitOfWork, evaluati
     with work:
         work.evaluations.succeed(mine, {})
         search = add_search(work)
-        arguments = {"genome": {}, "genome_digest": "a", "protocol": {}, "protocol_digest": "p", "device": "cpu"}
-        assert work.evaluations.want(search, **arguments, priority=0) == (evaluation_id, True)  # type: ignore[arg-type]
+        assert work.evaluations.want(search, **wanted("a")) == (evaluation_id, True)
 
 
 def test_a_failed_evaluation_is_tried_again_for_the_next_search(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
@@ -195,32 +217,32 @@ def test_dispatch_takes_turns_between_teams(work: UnitOfWork) -> None:
         mine, theirs = add_search(work), add_search(work, team.id)
         many = [want(work, mine, f"m{i}") for i in range(6)]
         few = [want(work, theirs, f"t{i}") for i in range(2)]
-        assert work.evaluations.dispatch("cpu", 4) == [many[0], few[0], many[1], few[1]]
-        assert work.evaluations.dispatch("cpu", 2) == many[2:4]
+        assert dispatch_alone(work, "cpu", 4) == [many[0], few[0], many[1], few[1]]
+        assert dispatch_alone(work, "cpu", 2) == many[2:4]
 
 
 def test_dispatch_takes_higher_priority_first_within_a_team(work: UnitOfWork) -> None:
     with work:
         search = add_search(work)
         low, high = want(work, search, "low"), want(work, search, "high", priority=5)
-        assert work.evaluations.dispatch("cpu", 2) == [high, low]
+        assert dispatch_alone(work, "cpu", 2) == [high, low]
 
 
 def test_dispatch_keeps_to_the_device(work: UnitOfWork) -> None:
     with work:
         want(work, add_search(work), device="gpu")
-        assert work.evaluations.dispatch("cpu", 2) == []
+        assert dispatch_alone(work, "cpu", 2) == []
 
 
 def test_a_doorbell_that_nobody_answered_is_dispatched_anew(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
     with work:
-        assert work.evaluations.dispatch("cpu", 1) == [evaluation_id]
-        assert work.evaluations.dispatch("cpu", 1) == []
+        assert dispatch_alone(work, "cpu", 1) == [evaluation_id]
+        assert dispatch_alone(work, "cpu", 1) == []
         assert work.evaluations.sweep_unclaimed("cpu", after_s=3600.0) == 0
         work.commit()
     with work:
         assert work.evaluations.sweep_unclaimed("cpu", after_s=0.0) == 1
-        assert work.evaluations.dispatch("cpu", 1) == [evaluation_id]
+        assert dispatch_alone(work, "cpu", 1) == [evaluation_id]
 
 
 def add_candidate(work: UnitOfWork, search: Search, evaluation_id: uuid.UUID) -> None:
@@ -265,3 +287,87 @@ def test_a_silent_worker_counts_no_slots(work: UnitOfWork) -> None:
         assert work.workers.slots(timeout_s=30.0) == {"cpu": 2}
         work.workers.stop("a")
         assert work.workers.slots(timeout_s=30.0) == {}
+
+
+def test_a_bundle_is_claimed_without_what_another_has(work: UnitOfWork) -> None:
+    with work:
+        search = add_search(work)
+        ids = [want(work, search, f"{i}") for i in range(3)]
+        work.commit()
+    must_claim(work, ids[1], worker="other")
+    assert [one.evaluation_id for one in claim_all(work, ids)] == [ids[0], ids[2]]
+    assert claim_all(work, ids) == []
+
+
+def test_of_a_bundle_only_the_claims_that_hold_are_renewed(work: UnitOfWork) -> None:
+    with work:
+        search = add_search(work)
+        ids = [want(work, search, f"{i}") for i in range(3)]
+        work.commit()
+    claims = claim_all(work, ids)
+    with work:
+        work.evaluations.succeed(claims[0], {})
+        assert work.evaluations.renew(claims, lease_s=60) == set(ids[1:])
+
+
+def test_a_crash_blames_the_whole_bundle_and_only_the_one_that_goes_on_crashing_fails(work: UnitOfWork) -> None:
+    with work:
+        search = add_search(work)
+        poison, *others = [want(work, search, f"{i}") for i in range(3)]
+        work.commit()
+    with work:
+        assert dispatch(work, "cpu", 2, q4=8) == [[poison, *others]]
+        work.commit()
+    crash(work, [poison, *others])
+    with work:
+        assert dispatch(work, "cpu", 9, q4=8) == [[poison], [others[0]], [others[1]]]
+        work.commit()
+    for one in others:
+        mine = must_claim(work, one)
+        with work:
+            work.evaluations.succeed(mine, {})
+            work.commit()
+    crash(work, [poison])
+    crash(work, [poison])
+    assert [row(work, one).state for one in (poison, *others)] == ["failed", "succeeded", "succeeded"]
+
+
+def crash(work: UnitOfWork, ids: list[uuid.UUID]) -> None:
+    claim_all(work, ids)
+    with work:
+        work.evaluations.record_crash(ids, worker="w", limit=3)
+        work.commit()
+
+
+def test_rows_are_locked_in_the_order_of_ids_so_that_bundles_cannot_wait_for_each_other(engine: Engine) -> None:
+    with UnitOfWork(engine) as work:
+        search = add_search(work)
+        ids = [want(work, search, f"{i}") for i in range(3)]
+        work.commit()
+    claims = claim_all(UnitOfWork(engine), ids)
+    with UnitOfWork(engine) as work:
+        work.evaluations.renew(claims[:1], lease_s=60)  # now the row of the lowest id stands last
+        work.commit()
+    with UnitOfWork(engine) as one:
+        lock = select(Evaluation.id).with_for_update(nowait=True)
+        one.session.execute(lock.where(Evaluation.id == ids[0]))
+        other = threading.Thread(target=lambda: claims_renewed(engine, claims))
+        other.start()
+        wait_until(lambda: is_waiting_for_a_lock(engine), "the other to meet the lock")
+        one.session.execute(lock.where(Evaluation.id == ids[2]))  # refused, if the other had gone on to it first
+        one.commit()
+    other.join()
+
+
+def claims_renewed(engine: Engine, claims: list[Claim]) -> None:
+    with UnitOfWork(engine) as work:
+        for plan in ("indexscan", "bitmapscan"):
+            work.session.execute(text(f"SET LOCAL enable_{plan} = off"))
+        work.evaluations.renew(claims, lease_s=60)
+        work.commit()
+
+
+def is_waiting_for_a_lock(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return bool(connection.scalar(text(query)))

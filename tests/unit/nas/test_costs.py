@@ -8,7 +8,7 @@ import pytest
 from nas.circuits import AMPLITUDE, Angle, Architecture, Circuit, Operation
 from nas.metrics.costs import circuit_costs, circuit_depth, exact_costs, flops, quantum_flops
 from nas.space import SearchSpace
-from nas.spec import METRICS, Protocol, parse_spec
+from nas.spec import METRICS, parse_spec
 
 
 def architecture(mode="full-hybrid", **space):
@@ -23,7 +23,7 @@ def architecture(mode="full-hybrid", **space):
             "objectives": [{"metric": "validation_accuracy"}],
         }
     )
-    return Architecture.build(SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec))
+    return Architecture.build(SearchSpace.from_spec(spec).decode({}), spec)
 
 
 def test_every_static_metric_of_the_catalogue_is_there():

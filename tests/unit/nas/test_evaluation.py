@@ -28,6 +28,7 @@ def case(mode="full-hybrid", also=ALL, objective="validation_accuracy", **option
                 "entangling_capability": {"samples": 50},
                 "gradient_variance": {"samples": 200, "batch_size": 2},
             },
+            "engine": "default.qubit",
             **options,
         }
     )

@@ -8,7 +8,7 @@ from nas.circuits import GATES, Angle, Architecture, Circuit, Operation
 from nas.circuits.pennylane_source import pennylane_source
 from nas.engines import make_engine
 from nas.space import SearchSpace
-from nas.spec import Protocol, parse_spec
+from nas.spec import parse_spec
 from nas.training.hybrid import CIRCUIT, HybridNetwork
 
 AGREEMENT = 1e-10
@@ -25,7 +25,7 @@ def architecture(mode, **space):
             "objectives": [{"metric": "validation_accuracy"}],
         }
     )
-    return Architecture.build(SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec))
+    return Architecture.build(SearchSpace.from_spec(spec).decode({}), spec)
 
 
 def executed(source):

@@ -11,7 +11,7 @@ from nas.circuits import Architecture
 from nas.engines import make_engine
 from nas.errors import TrainingDiverged
 from nas.space import SearchSpace
-from nas.spec import Protocol, parse_spec
+from nas.spec import parse_spec
 from nas.spec.search import GradientSettings, Training
 from nas.training.datasets import Data, load
 from nas.training.fit import fit
@@ -31,7 +31,7 @@ def network(mode="full-hybrid", dataset="iris", engine="default.qubit", **space)
             "objectives": [{"metric": "validation_accuracy"}],
         }
     )
-    architecture = Architecture.build(SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec))
+    architecture = Architecture.build(SearchSpace.from_spec(spec).decode({}), spec)
     return HybridNetwork(architecture, make_engine(engine))
 
 
