@@ -1,8 +1,8 @@
-"""Measures one genome under one protocol.
+"""Measures genomes under one protocol, one or a bundle.
 
-    genome, protocol ──▶ architecture ──▶ subject (gradients, fits: computed once, at their first use) ──▶ measurements
+    genomes, protocol ──▶ architectures ──▶ samples and fits, computed together at their first use ──▶ measurements
 
-The result is a function of the arguments alone, to the last bit on one machine and number of torch threads: seeds
+A member's result is a function of its genome and the protocol alone, to rounding whatever stands beside it: seeds
 derive from the genome's digest, the training seed and the replicate, never from a clock, a rank or global state.
 """
 
@@ -10,24 +10,29 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nas.circuits import Architecture
-from nas.engines import Engine, make_engine
-from nas.errors import UnsupportedMetric
-from nas.metrics.gradient_variance import GradientDraws, pure_gradients
+from nas.circuits import Architecture, UnbuildableGenome
+from nas.engines import make_engine
+from nas.errors import EvaluationError, TrainingDiverged, UndefinedMetric, UnsupportedMetric
+from nas.metrics.entangling_capability import entanglements
+from nas.metrics.expressibility import fidelities
+from nas.metrics.gradient_variance import GradientDraws, bundle_pure_gradients
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions
 from nas.metrics.registry import MEASURES
 from nas.space import Genome
 from nas.spec import METRICS, Protocol
 from nas.spec.search import MetricSettings
-from nas.training.datasets import Data, load, principal_components
+from nas.training.datasets import Data, load, principal_components, side_by_side
 from nas.training.fit import Epoch, Fit, fit
 from nas.training.gradients import loss_gradients
-from nas.training.hybrid import HybridNetwork
+from nas.training.hybrid import HybridNetworks
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +52,6 @@ class Evaluation:
         }
 
 
-def evaluate_bundle(genomes: Sequence[Genome], protocol: Protocol) -> list[Evaluation | Exception]:
-    """Returns for each genome its evaluation, or the error that it alone met; genomes have one qubit count."""
-    found: list[Evaluation | Exception] = []
-    for genome in genomes:
-        try:
-            found.append(evaluate(genome, protocol))
-        except Exception as error:  # whatever one member does, the others are measured
-            found.append(error)
-    return found
-
-
 def evaluate(genome: Genome, protocol: Protocol) -> Evaluation:
     """Returns every metric that the protocol names, measured for this genome.
 
@@ -65,66 +59,163 @@ def evaluate(genome: Genome, protocol: Protocol) -> Evaluation:
         UnbuildableGenome: no network can be made of the genome on this data set.
         EvaluationError: a metric could not be measured; see the tree in `nas.errors`.
     """
+    (found,) = evaluate_bundle([genome], protocol)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def evaluate_bundle(genomes: Sequence[Genome], protocol: Protocol) -> list[Evaluation | Exception]:
+    """Returns for each genome its evaluation, or the error that it met; the genomes have one qubit count.
+
+    Where the members cannot be computed together, for want of memory above all, each is computed alone.
+    """
+    built = [_architecture(genome, protocol) for genome in genomes]
+    architectures = [one for one in built if isinstance(one, Architecture)]
+    try:
+        measured = iter(_Bundle(architectures, protocol).measure() if architectures else ())
+    except Exception as error:
+        if len(architectures) <= 1:
+            return [error if isinstance(one, Architecture) else one for one in built]
+        return [evaluate_bundle([genome], protocol)[0] for genome in genomes]
+    return [next(measured) if isinstance(one, Architecture) else one for one in built]
+
+
+def _architecture(genome: Genome, protocol: Protocol) -> Architecture | EvaluationError:
     for name, version in protocol.metrics.items():
         if name not in MEASURES or METRICS[name].version != version:
-            raise UnsupportedMetric(f"version {version} of {name!r} is not installed here; update this worker")
-    subject = _Subject(Architecture.build(genome, protocol), protocol, make_engine(protocol.engine, protocol.precision))
-    metrics = {name: MEASURES[name](subject) for name in protocol.metrics}
-    return Evaluation(metrics, subject.curves, subject.engine.info.to_json())
+            return UnsupportedMetric(f"version {version} of {name!r} is not installed here; update this worker")
+    try:
+        return Architecture.build(genome, protocol)
+    except UnbuildableGenome as error:
+        return error
+
+
+class _Bundle:
+    """Architectures of one qubit count, with what is drawn and fitted for all of them."""
+
+    def __init__(self, architectures: list[Architecture], protocol: Protocol) -> None:
+        self.architectures = architectures
+        self.protocol = protocol
+        self.engine = make_engine(protocol.engine, protocol.precision, protocol.device)
+        self._circuits = [each.circuit for each in architectures]
+        self._networks = HybridNetworks(tuple(architectures), self.engine)
+
+    def measure(self) -> list[Evaluation | Exception]:
+        """Returns each member's evaluation, or the error that it alone met."""
+        return [self._measure(_Subject(self, member)) for member in range(len(self.architectures))]
+
+    def _measure(self, subject: "_Subject") -> Evaluation | Exception:
+        try:
+            metrics = {name: MEASURES[name](subject) for name in self.protocol.metrics}
+        except EvaluationError as error:
+            return error
+        return Evaluation(metrics, subject.curves, self.engine.info.to_json())
+
+    @cached_property
+    def fidelities(self) -> NDArray[np.float64]:
+        n_pairs = self.protocol.settings.expressibility.samples
+        return fidelities(self._circuits, self.engine, n_pairs, self._rngs("expressibility"))
+
+    @cached_property
+    def entanglements(self) -> NDArray[np.float64]:
+        n_states = self.protocol.settings.entangling_capability.samples
+        return entanglements(self._circuits, self.engine, n_states, self._rngs("entangling_capability"))
+
+    @cached_property
+    def gradients(self) -> list[GradientDraws | UndefinedMetric]:
+        settings, rngs = self.protocol.settings.gradient_variance, self._rngs("gradient_variance")
+        mode = self.protocol.training.mode
+        if mode == "pure-quantum":
+            return bundle_pure_gradients(self._circuits, self.engine, settings.samples, rngs)
+        return loss_gradients(self._networks, self._data, settings, mode=mode, rngs=rngs)
+
+    @cached_property
+    def fits(self) -> list[list[Fit | TrainingDiverged]]:
+        """Every member's replicates; all are trained side by side."""
+        training = self.protocol.training
+        n_replicates = training.replicates
+        rates = [self._rate(each) for each in self.architectures for _ in range(n_replicates)]
+        everyone = tuple(each for each in self.architectures for _ in range(n_replicates))
+        rngs = [rng for member in range(len(rates) // n_replicates) for rng in self._fit_rngs(member, n_replicates)]
+        networks = HybridNetworks(everyone, self.engine)
+        found = fit(networks, self._replicated(n_replicates), training, learning_rates=rates, rngs=rngs)
+        return [found[start : start + n_replicates] for start in range(0, len(found), n_replicates)]
+
+    @cached_property
+    def _of_members(self) -> list[Data]:
+        data = load(self.protocol.dataset)
+        return [data if each.is_hybrid else principal_components(data, each.n_inputs) for each in self.architectures]
+
+    @property
+    def _data(self) -> Data:
+        return side_by_side(self._of_members)
+
+    def _replicated(self, n_replicates: int) -> Data:
+        return side_by_side([data for data in self._of_members for _ in range(n_replicates)])
+
+    def _rate(self, architecture: Architecture) -> float:
+        rate = architecture.genome.learning_rate
+        if rate is None:
+            raise ValueError("the genome has no learning rate, and the protocol needs training")
+        return rate
+
+    def _fit_rngs(self, member: int, n_replicates: int) -> list[np.random.Generator]:
+        return [self._rng(member, "fit", replicate=i) for i in range(n_replicates)]
+
+    def _rngs(self, purpose: str) -> list[np.random.Generator]:
+        return [self._rng(member, purpose) for member in range(len(self.architectures))]
+
+    def _rng(self, member: int, purpose: str, *, replicate: int = 0) -> np.random.Generator:
+        digest = self.architectures[member].genome.digest
+        text = f"{digest}:{self.protocol.training.seed}:{replicate}:{purpose}"
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
 
 
 class _Subject:
-    """What `nas.metrics.registry` measures: one architecture under one protocol."""
+    """One member of a bundle, as `nas.metrics.registry` measures it."""
 
-    def __init__(self, architecture: Architecture, protocol: Protocol, engine: Engine) -> None:
-        self.architecture = architecture
-        self.engine = engine
-        self._protocol = protocol
-        self._network = HybridNetwork(architecture, engine)
+    def __init__(self, bundle: _Bundle, member: int) -> None:
+        self.architecture = bundle.architectures[member]
+        self._bundle = bundle
+        self._member = member
 
     @property
     def settings(self) -> MetricSettings:
-        return self._protocol.settings
+        return self._bundle.protocol.settings
 
     @property
     def training_protocol(self) -> dict[str, Any]:
-        return {**self._protocol.training.model_dump(mode="json"), "dataset": self._protocol.dataset.model_dump()}
+        protocol = self._bundle.protocol
+        return {**protocol.training.model_dump(mode="json"), "dataset": protocol.dataset.model_dump()}
 
-    @cached_property
+    @property
+    def fidelities(self) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self._bundle.fidelities[self._member]
+        return found
+
+    @property
+    def entanglements(self) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self._bundle.entanglements[self._member]
+        return found
+
+    @property
     def gradients(self) -> GradientDraws:
-        settings, rng = self.settings.gradient_variance, self.rng("gradient_variance")
-        mode = self._protocol.training.mode
-        if mode == "pure-quantum":
-            return pure_gradients(self.architecture.circuit, self.engine, settings.samples, rng)
-        return loss_gradients(self._network, self._data, settings, mode=mode, rng=rng)
+        return _or_raise(self._bundle.gradients[self._member])
 
     @property
     def predictions(self) -> tuple[Predictions, ...]:
-        return tuple(fitted.predictions for fitted in self._fits)
+        return tuple(_or_raise(one).predictions for one in self._bundle.fits[self._member])
 
     @property
     def curves(self) -> tuple[tuple[Epoch, ...], ...]:
         # Asked for at the end, and not a reason to train.
-        return tuple(fitted.curve for fitted in self._fits) if "_fits" in self.__dict__ else ()
+        if "fits" not in self._bundle.__dict__:
+            return ()
+        return tuple(_or_raise(one).curve for one in self._bundle.fits[self._member])
 
-    def rng(self, purpose: str) -> np.random.Generator:
-        return self._generator(purpose, replicate=0)
 
-    @cached_property
-    def _data(self) -> Data:
-        data = load(self._protocol.dataset)
-        return data if self.architecture.is_hybrid else principal_components(data, self.architecture.n_inputs)
-
-    @cached_property
-    def _fits(self) -> tuple[Fit, ...]:
-        training, rate = self._protocol.training, self.architecture.genome.learning_rate
-        if rate is None:
-            raise ValueError("the genome has no learning rate, and the protocol needs training")
-        return tuple(
-            fit(self._network, self._data, training, learning_rate=rate, rng=self._generator("fit", replicate=i))
-            for i in range(training.replicates)
-        )
-
-    def _generator(self, purpose: str, *, replicate: int) -> np.random.Generator:
-        text = f"{self.architecture.genome.digest}:{self._protocol.training.seed}:{replicate}:{purpose}"
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+def _or_raise(outcome: _T | EvaluationError) -> _T:
+    if isinstance(outcome, EvaluationError):
+        raise outcome
+    return outcome

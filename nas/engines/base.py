@@ -47,9 +47,10 @@ class EngineInfo:
 class Engine(ABC):
     """Simulates circuits with dense state vectors; see the module's contract."""
 
-    def __init__(self, name: str, precision: Precision) -> None:
+    def __init__(self, name: str, precision: Precision, device: str) -> None:
         self.name = name
         self.precision = precision
+        self.device_class = device  #: "cpu" or "gpu", for engines that run on both
 
     @property
     @abstractmethod

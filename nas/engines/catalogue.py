@@ -10,7 +10,7 @@ from nas.engines.lightning import Lightning
 from nas.spec.search import Precision
 
 #: A new engine is one file and one line here.
-ENGINES: Final[dict[str, Callable[[str, Precision], Engine]]] = {
+ENGINES: Final[dict[str, Callable[[str, Precision, str], Engine]]] = {
     "batched": Batched,
     "default.qubit": DefaultQubit,
     "lightning.qubit": Lightning,
@@ -18,8 +18,10 @@ ENGINES: Final[dict[str, Callable[[str, Precision], Engine]]] = {
 }
 
 
-def make_engine(name: str, precision: Precision = "complex128") -> Engine:
+def make_engine(name: str, precision: Precision = "complex128", device: str = "cpu") -> Engine:
     """Returns a new engine, ready to run, whose amplitudes have this precision.
+
+    The class of device, "cpu" or "gpu", is for engines that run on both; the others run where they always do.
 
     Raises:
         ValueError: there is no engine of this name.
@@ -29,4 +31,4 @@ def make_engine(name: str, precision: Precision = "complex128") -> Engine:
         engine = ENGINES[name]
     except KeyError:
         raise ValueError(f"there is no engine {name!r}; choose from {', '.join(ENGINES)}") from None
-    return engine(name, precision)
+    return engine(name, precision, device)

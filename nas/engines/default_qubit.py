@@ -29,8 +29,8 @@ _BACKPROP: Final = ExecutionConfig(gradient_method="backprop", interface="torch"
 class DefaultQubit(RowEngine):
     """Reference engine in Python; fastest of PennyLane's below about ten qubits."""
 
-    def __init__(self, name: str, precision: Precision) -> None:
-        super().__init__(name, precision)
+    def __init__(self, name: str, precision: Precision, device: str = "cpu") -> None:
+        super().__init__(name, precision, device)
         # Nothing is sampled here; without a seed, the device would take one from NumPy's global generator.
         self._device = qml.device("default.qubit", seed=0)
 

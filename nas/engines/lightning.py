@@ -13,7 +13,6 @@ processes, which share a card.
 """
 
 import math
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,8 +87,8 @@ class _Row:
 class Lightning(RowEngine):
     """C++ and CUDA state vectors, for wide circuits; `lightning.gpu` needs an NVIDIA GPU."""
 
-    def __init__(self, name: str, precision: Precision) -> None:
-        super().__init__(name, precision)
+    def __init__(self, name: str, precision: Precision, device: str = "cpu") -> None:
+        super().__init__(name, precision, device)
         self.dtype = np.dtype(precision)
         self._device = self._open()
         self._kept: deque[_Row] = deque()  # those that have a state, all of one width, the oldest first
@@ -210,13 +209,14 @@ class Lightning(RowEngine):
         """Returns how many state vectors Lightning 0.45 holds at most, by its sources (AdjointJacobian*, Observables*).
 
         Forward: the state, and a copy with a word of several axes applied. Backward: the state, λ, Oλ and the
-        derivative; with a sum of observables, the sum and its terms, which lightning.qubit has once a thread.
+        derivative; with a sum of observables, the sum and its terms, which lightning.qubit has once a thread of
+        OpenMP. Those are torch's: the library that torch has loaded serves Lightning too.
         """
         if not with_gradient:
             return 2
         if len(circuit.observables) == 1:
             return 4
-        return 5 if self.name == "lightning.gpu" else 5 + 2 * _n_threads()
+        return 5 if self.name == "lightning.gpu" else 5 + 2 * torch.get_num_threads()
 
     def _require_memory(self, circuit: Circuit, n_states: int) -> int:
         """Returns the free bytes beyond these states, those included that kept states take.
@@ -272,12 +272,6 @@ def _memory_errors_named(circuit: Circuit) -> Iterator[None]:
             raise
         reason = str(error).rpartition(_REASON_AFTER)[2]
         raise DeviceTooSmall(f"memory ran out in a circuit of {circuit.qubits} qubits: {reason}") from error
-
-
-def _n_threads() -> int:
-    """Returns how many threads OpenMP takes."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(asked) if asked.isdecimal() else len(os.sched_getaffinity(0))
 
 
 def _as_tensors(bound: BoundCircuit) -> tuple[Tensor, Tensor]:

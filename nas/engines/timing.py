@@ -16,6 +16,7 @@ import torch
 from nas.calibration import BUNDLED_ENGINE, MANY_ROWS, BundleGain, Calibration, StepTime
 from nas.circuits import Circuit, build_circuit
 from nas.engines.base import Engine
+from nas.engines.batched import Batched
 from nas.engines.catalogue import make_engine
 from nas.errors import EngineError
 from nas.space import Genome
@@ -95,7 +96,7 @@ def calibrate(
 
 
 def _make(name: str, device: str) -> Engine:
-    return make_engine(name)  # TODO device
+    return Batched(name, "complex128", device) if name == BUNDLED_ENGINE else make_engine(name)
 
 
 class _Bench:

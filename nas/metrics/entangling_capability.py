@@ -11,10 +11,12 @@ Sources:
         and is not reproduced here.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.circuits import Circuit
@@ -22,23 +24,46 @@ from nas.engines import Engine
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states
 
+Floats = NDArray[np.float64]
+
 #: Of a purity that is a sum of a few thousand squares; all states of a product circuit have this error alike.
 _ROUNDING: Final = 1e-14
 
 
 def entangling_capability(circuit: Circuit, engine: Engine, *, n_states: int, rng: np.random.Generator) -> Measurement:
-    """Returns the mean Q over `n_states` states, features at zero; exactly 0 for one qubit.
+    """Returns the mean Q over `n_states` states, features at zero.
 
-    The standard error is that of the mean, sd/√n_states, and at least rounding.
     Cost: n_states states of 2^n amplitudes.
     """
-    protocol = {"samples": n_states, "weights": UNIFORM_WEIGHTS, "features": "zero"}
-    if circuit.qubits == 1:
+    return entangling_capability_of(entanglements([circuit], engine, n_states, [rng])[0], circuit.qubits)
+
+
+def entangling_capability_of(values: Floats, n_qubits: int) -> Measurement:
+    """Returns the mean of values of Q; exactly 0 for one qubit.
+
+    The standard error is that of the mean, sd/√n_states, and at least rounding.
+
+    Raises:
+        UndefinedMetric: a state was not finite.
+    """
+    protocol = {"samples": len(values), "weights": UNIFORM_WEIGHTS, "features": "zero"}
+    if n_qubits == 1:
         return Measurement("entangling_capability", 0.0, None, protocol)
-    found = [meyer_wallach(states) for states in random_states(circuit, engine, n_states, rng)]
-    q = torch.cat(found)
-    std_error = float(np.hypot(float(q.std()) / n_states**0.5, _ROUNDING))
-    return Measurement("entangling_capability", float(q.mean()), std_error, protocol)
+    std_error = float(np.hypot(values.std(ddof=1) / len(values) ** 0.5, _ROUNDING))
+    return Measurement("entangling_capability", float(values.mean()), std_error, protocol)
+
+
+def entanglements(
+    circuits: Sequence[Circuit], engine: Engine, n_states: int, rngs: Sequence[np.random.Generator]
+) -> Floats:
+    """Returns Q of states at random weights, (C, n_states); zeros for one qubit, where nothing is simulated."""
+    if circuits[0].qubits == 1:
+        return np.zeros((len(circuits), n_states))
+    found = [
+        meyer_wallach(states.flatten(0, 1)).view(states.shape[:2])
+        for states in random_states(circuits, engine, n_states, rngs)
+    ]
+    return torch.cat(found, 1).numpy()
 
 
 def meyer_wallach(states: Tensor) -> Tensor:

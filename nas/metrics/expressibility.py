@@ -8,6 +8,7 @@ Sources:
     [Roulston99] Roulston 1999, Physica D 125, 285: bias and variance of entropies estimated from histograms.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -48,14 +49,25 @@ def expressibility(
 
     Cost: 2 · n_pairs states of 2^n amplitudes. `sim75` has 75 bins whatever `n_bins` says.
     """
-    found = fidelities(circuit, engine, n_pairs, rng)
+    found = fidelities([circuit], engine, n_pairs, [rng])[0]
+    return expressibility_of(found, circuit.qubits, estimator=estimator, n_bins=n_bins)
+
+
+def expressibility_of(fidelities: Floats, n_qubits: int, *, estimator: Estimator, n_bins: int) -> Measurement:
+    """Returns the expressibility that fidelities of pairs show.
+
+    Raises:
+        UndefinedMetric: a state was not finite, for angles beyond what floating point holds.
+    """
+    if not np.isfinite(fidelities).all():
+        raise UndefinedMetric("expressibility has no value: some states are not finite")
     if estimator == "sim75":
-        n_bins, divergence = SIM_BINS, sim75(found, circuit.qubits)
+        n_bins, divergence = SIM_BINS, sim75(fidelities, n_qubits)
     else:
-        divergence = haar_quantile(found, circuit.qubits, n_bins=n_bins)
+        divergence = haar_quantile(fidelities, n_qubits, n_bins=n_bins)
     protocol: dict[str, Any] = {
         "estimator": estimator,
-        "samples": n_pairs,
+        "samples": len(fidelities),
         "bins": n_bins,
         "weights": UNIFORM_WEIGHTS,
         "features": "zero",
@@ -63,20 +75,18 @@ def expressibility(
     return Measurement("expressibility", divergence.value, divergence.std_error, protocol)
 
 
-def fidelities(circuit: Circuit, engine: Engine, n_pairs: int, rng: np.random.Generator) -> Floats:
-    """Returns |⟨ψ|φ⟩|² of independent pairs of states at random weights, (n_pairs,), clipped to [0, 1].
+def fidelities(
+    circuits: Sequence[Circuit], engine: Engine, n_pairs: int, rngs: Sequence[np.random.Generator]
+) -> Floats:
+    """Returns |⟨ψ|φ⟩|² of independent pairs of states at random weights, (C, n_pairs), clipped to [0, 1].
 
-    Raises:
-        UndefinedMetric: a state is not finite, for angles beyond what floating point holds.
+    Not a number where a state is not finite.
     """
     found = []
-    for states in random_states(circuit, engine, 2 * n_pairs, rng):
-        overlaps = (states[0::2].conj() * states[1::2]).sum(1)
-        found.append((overlaps.real.square() + overlaps.imag.square()).clamp(0.0, 1.0))
-    values = torch.cat(found).numpy()
-    if not np.isfinite(values).all():
-        raise UndefinedMetric("expressibility has no value: some states are not finite")
-    return values
+    for states in random_states(circuits, engine, 2 * n_pairs, rngs):
+        overlaps = (states[:, 0::2].conj() * states[:, 1::2]).sum(-1)
+        found.append((overlaps.real.square() + overlaps.imag.square()).clamp(0.0, 1.0).double())
+    return torch.cat(found, 1).numpy()
 
 
 def haar_quantile(fidelities: Floats, n_qubits: int, *, n_bins: int = SIM_BINS) -> Divergence:

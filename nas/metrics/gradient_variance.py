@@ -8,6 +8,7 @@ Sources:
     Departure: the variance is a mean over all live parameters, where [McClean18] follows one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -19,7 +20,7 @@ from nas.circuits import Circuit
 from nas.engines import Engine
 from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
-from nas.metrics.sampling import UNIFORM_WEIGHTS, draw_weights, rows_at_once, zero_features
+from nas.metrics.sampling import UNIFORM_WEIGHTS, draw_weights, most_weights, rows_at_once, zero_features
 
 Floats = NDArray[np.float64]
 Definition = Literal["pure", "quantum", "hybrid"]
@@ -63,6 +64,14 @@ class Variances:
     std_errors: Floats
 
 
+def checked_draws(values: Floats, definition: Definition, protocol: dict[str, Any]) -> GradientDraws | UndefinedMetric:
+    """Returns draws, or why there are none: for a bundle, in which the others go on."""
+    try:
+        return GradientDraws(values, definition, protocol)
+    except UndefinedMetric as error:
+        return error
+
+
 def pure_gradients(circuit: Circuit, engine: Engine, n_draws: int, rng: np.random.Generator) -> GradientDraws:
     """Returns draws of ∂⟨O⟩/∂θ for O the first observable of the circuit and features at zero, (n_draws, n_weights).
 
@@ -70,19 +79,31 @@ def pure_gradients(circuit: Circuit, engine: Engine, n_draws: int, rng: np.rando
     hide a barren one behind the others. Cost: n_draws forward and backward passes.
 
     Raises:
-        UndefinedMetric: the circuit has no observable.
+        UndefinedMetric: the circuit has no observable, or a gradient is not finite.
     """
-    if not circuit.observables:
+    (found,) = bundle_pure_gradients([circuit], engine, n_draws, [rng])
+    if isinstance(found, UndefinedMetric):
+        raise found
+    return found
+
+
+def bundle_pure_gradients(
+    circuits: Sequence[Circuit], engine: Engine, n_draws: int, rngs: Sequence[np.random.Generator]
+) -> list[GradientDraws | UndefinedMetric]:
+    """Returns what `pure_gradients` does for each circuit of a bundle, from its own generator."""
+    if not all(circuit.observables for circuit in circuits):
         raise UndefinedMetric("gradient_variance needs an observable, and the circuit has none")
-    first = replace(circuit, observables=circuit.observables[:1])
-    step = rows_at_once(first, engine, with_gradient=True)
-    found = [np.zeros((0, circuit.n_weights))]
-    for start in range(0, n_draws if circuit.n_weights else 0, step):
-        weights = draw_weights(first, min(step, n_draws - start), rng).requires_grad_()
-        total = engine.expectations(first, weights, zero_features(first)).sum()
-        found.append(torch.autograd.grad(total, weights)[0].numpy())
+    firsts = [replace(circuit, observables=circuit.observables[:1]) for circuit in circuits]
+    step = max(1, rows_at_once(firsts, engine, with_gradient=True))
+    found: list[list[Floats]] = [[np.zeros((0, circuit.n_weights))] for circuit in circuits]
+    for start in range(0, n_draws if most_weights(firsts) else 0, step):
+        weights = draw_weights(firsts, min(step, n_draws - start), rngs).requires_grad_()
+        total = engine.bundle_expectations(firsts, weights, zero_features(firsts)).sum()
+        (gradients,) = torch.autograd.grad(total, weights)
+        for member, values in enumerate(gradients.numpy()):
+            found[member].append(values[:, : circuits[member].n_weights])
     protocol = {"samples": n_draws, "cost": "first observable", "weights": UNIFORM_WEIGHTS, "features": "zero"}
-    return GradientDraws(np.concatenate(found), "pure", protocol)
+    return [checked_draws(np.concatenate(parts), "pure", protocol) for parts in found]
 
 
 def gradient_variance(draws: GradientDraws) -> Measurement:

@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.circuits import Architecture
-from nas.engines import Engine
 from nas.metrics.costs import exact_costs
-from nas.metrics.entangling_capability import entangling_capability
-from nas.metrics.expressibility import expressibility
+from nas.metrics.entangling_capability import entangling_capability_of
+from nas.metrics.expressibility import expressibility_of
 from nas.metrics.gradient_variance import GradientDraws, dead_parameters, gradient_variance
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions, validation_accuracy, validation_loss
@@ -25,12 +25,16 @@ class Subject(Protocol):
         """The network."""
 
     @property
-    def engine(self) -> Engine:
-        """Simulates the circuit."""
-
-    @property
     def settings(self) -> MetricSettings:
         """Estimators and sample sizes."""
+
+    @property
+    def fidelities(self) -> NDArray[np.float64]:
+        """Of pairs of states at random weights."""
+
+    @property
+    def entanglements(self) -> NDArray[np.float64]:
+        """Meyer-Wallach Q of states at random weights."""
 
     @property
     def gradients(self) -> GradientDraws:
@@ -43,9 +47,6 @@ class Subject(Protocol):
     @property
     def training_protocol(self) -> dict[str, Any]:
         """The conditions of the fits."""
-
-    def rng(self, purpose: str) -> np.random.Generator:
-        """Returns a new generator whose seed depends on the genome, the training seed and the purpose."""
 
 
 Measure = Callable[[Subject], Measurement]
@@ -69,20 +70,13 @@ _STATIC: Final = (
 MEASURES: Final[dict[str, Measure]] = {
     "validation_accuracy": lambda s: validation_accuracy(s.predictions, s.training_protocol),
     "validation_loss": lambda s: validation_loss(s.predictions, s.training_protocol),
-    "expressibility": lambda s: expressibility(
-        s.architecture.circuit,
-        s.engine,
-        n_pairs=s.settings.expressibility.samples,
-        rng=s.rng("expressibility"),
+    "expressibility": lambda s: expressibility_of(
+        s.fidelities,
+        s.architecture.circuit.qubits,
         estimator=s.settings.expressibility.estimator,
         n_bins=s.settings.expressibility.bins,
     ),
-    "entangling_capability": lambda s: entangling_capability(
-        s.architecture.circuit,
-        s.engine,
-        n_states=s.settings.entangling_capability.samples,
-        rng=s.rng("entangling_capability"),
-    ),
+    "entangling_capability": lambda s: entangling_capability_of(s.entanglements, s.architecture.circuit.qubits),
     "gradient_variance": lambda s: gradient_variance(s.gradients),
     "dead_parameters": lambda s: dead_parameters(s.gradients),
     **{name: partial(_static, name) for name in _STATIC},

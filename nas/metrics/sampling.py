@@ -4,7 +4,7 @@ Weights are uniform on [0, 2π), independently, as in Sim, Johnson and Aspuru-Gu
 are zero: what is measured is the circuit, not the data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,29 +21,43 @@ UNIFORM_WEIGHTS: Final = "uniform [0, 2π)"
 _MAX_WEIGHTS: Final = 2**22
 
 
-def draw_weights(circuit: Circuit, n_rows: int, rng: np.random.Generator) -> Tensor:
-    """Returns independent weight vectors, (n_rows, n_weights), float64."""
-    return torch.from_numpy(rng.uniform(0.0, 2.0 * np.pi, (n_rows, circuit.n_weights)))
+def most_weights(circuits: Sequence[Circuit]) -> int:
+    """Returns the most weights of a circuit of a bundle."""
+    return max(circuit.n_weights for circuit in circuits)
 
 
-def zero_features(circuit: Circuit) -> Tensor:
-    """Returns one row of zeros that stands for all rows, (1, n_features)."""
-    return torch.zeros(1, circuit.n_features, dtype=torch.float64)
+def draw_weights(circuits: Sequence[Circuit], n_rows: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+    """Returns independent weight vectors of each circuit from its own generator, (C, n_rows, most weights), float64.
 
-
-def rows_at_once(circuit: Circuit, engine: Engine, *, with_gradient: bool) -> int:
-    """Returns how many rows to draw and simulate together, at least 1."""
-    fitting = engine.rows_at_once(circuit, with_gradient=with_gradient)
-    return max(1, min(fitting, _MAX_WEIGHTS // max(1, circuit.n_weights)))
-
-
-def random_states(circuit: Circuit, engine: Engine, n_states: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Yields states at random weights in batches of an even number of rows, (rows, 2^n), `n_states` (even) in all.
-
-    The sequence of states does not depend on the sizes of the batches.
+    Weights that a circuit does not have are 0.
     """
-    fitting = rows_at_once(circuit, engine, with_gradient=False)
+    weights = np.zeros((len(circuits), n_rows, most_weights(circuits)))
+    for of_one, circuit, rng in zip(weights, circuits, rngs, strict=True):
+        of_one[:, : circuit.n_weights] = rng.uniform(0.0, 2.0 * np.pi, (n_rows, circuit.n_weights))
+    return torch.from_numpy(weights)
+
+
+def zero_features(circuits: Sequence[Circuit]) -> Tensor:
+    """Returns one row of zeros that stands for all rows of all circuits, (1, 1, most features)."""
+    return torch.zeros(1, 1, max(circuit.n_features for circuit in circuits), dtype=torch.float64)
+
+
+def rows_at_once(circuits: Sequence[Circuit], engine: Engine, *, with_gradient: bool) -> int:
+    """Returns how many rows of each circuit to draw and simulate together, at least 1."""
+    longest = max(circuits, key=lambda circuit: len(circuit.operations))
+    fitting = engine.rows_at_once(longest, with_gradient=with_gradient) // len(circuits)
+    return max(1, min(fitting, _MAX_WEIGHTS // max(1, len(circuits) * most_weights(circuits))))
+
+
+def random_states(
+    circuits: Sequence[Circuit], engine: Engine, n_states: int, rngs: Sequence[np.random.Generator]
+) -> Iterator[Tensor]:
+    """Yields states at random weights in batches of an even number of rows, (C, rows, 2^n), `n_states` (even) in all.
+
+    The sequence of a circuit's states depends on its generator alone, not on the sizes of the batches.
+    """
+    fitting = rows_at_once(circuits, engine, with_gradient=False)
     step = max(2, fitting - fitting % 2)
     for start in range(0, n_states, step):
-        weights = draw_weights(circuit, min(step, n_states - start), rng)
-        yield engine.states(circuit, weights, zero_features(circuit))
+        weights = draw_weights(circuits, min(step, n_states - start), rngs)
+        yield engine.bundle_states(circuits, weights, zero_features(circuits))

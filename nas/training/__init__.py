@@ -7,6 +7,6 @@ datasets ──▶ train and validation splits ──▶ fit ──▶ curve, pr
 from nas.training.datasets import Data, load
 from nas.training.fit import Fit, fit
 from nas.training.gradients import loss_gradients
-from nas.training.hybrid import HybridNetwork
+from nas.training.hybrid import HybridNetworks
 
-__all__ = ["Data", "Fit", "HybridNetwork", "fit", "load", "loss_gradients"]
+__all__ = ["Data", "Fit", "HybridNetworks", "fit", "load", "loss_gradients"]

@@ -5,7 +5,7 @@ and principal components use statistics of the training split alone. `load` give
 split does not leave this module, so that no search can select on it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -75,6 +75,26 @@ def principal_components(data: Data, n_components: int) -> Data:
         return torch.nn.functional.pad(components, (0, n_components - components.shape[1]))
 
     return replace(data, train_x=transformed(data.train_x), validation_x=transformed(data.validation_x))
+
+
+def side_by_side(of_members: Sequence[Data]) -> Data:
+    """Returns the data of the members of a bundle with an axis of members in front of x, of length 1 where all agree.
+
+    Narrower members are padded with columns of 0, which their circuits do not read.
+    """
+    first = of_members[0]
+    if all(data is first for data in of_members):
+        return replace(first, train_x=first.train_x[None], validation_x=first.validation_x[None])
+    most = max(data.train_x.shape[1] for data in of_members)
+
+    def stacked(xs: list[Tensor]) -> Tensor:
+        return torch.stack([torch.nn.functional.pad(x, (0, most - x.shape[1])) for x in xs])
+
+    return replace(
+        first,
+        train_x=stacked([data.train_x for data in of_members]),
+        validation_x=stacked([data.validation_x for data in of_members]),
+    )
 
 
 _Table = tuple[Any, Any]

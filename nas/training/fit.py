@@ -1,18 +1,25 @@
-"""The training loop: minibatch gradient descent on the cross-entropy."""
+"""The training loop: minibatch gradient descent on the cross-entropy, for a bundle of networks in step.
+
+Members meet nothing of one another: each has its parameters, its learning rate, its order of minibatches. One that
+diverges is told so, and the others go on.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nas.errors import TrainingDiverged
 from nas.metrics.performance import Predictions
 from nas.spec.search import Training
 from nas.training.datasets import Data
-from nas.training.hybrid import HybridNetwork, Parameters, trainable_names
+from nas.training.hybrid import HybridNetworks, Parameters
 
 _OPTIMIZERS: Final[dict[str, type[torch.optim.Optimizer]]] = {
     "adam": torch.optim.Adam,
@@ -54,70 +61,133 @@ class Fit:
 
 
 def fit(
-    network: HybridNetwork, data: Data, training: Training, *, learning_rate: float, rng: np.random.Generator
-) -> Fit:
-    """Returns the fit from initial parameters and an order of minibatches that are drawn from `rng`.
+    networks: HybridNetworks,
+    data: Data,
+    training: Training,
+    *,
+    learning_rates: Sequence[float],
+    rngs: Sequence[np.random.Generator],
+) -> list[Fit | TrainingDiverged]:
+    """Returns each member's fit from initial parameters and an order of minibatches that are drawn from its generator.
 
     The reported epoch is that of the lowest validation loss, the earliest of equals, or the last (`training.select`).
-    Optimisers have torch's default settings but for the learning rate.
+    Optimisers have torch's default settings but for the learning rate. A member has diverged when the loss of a
+    minibatch or of the validation split is not finite.
 
-    Raises:
-        TrainingDiverged: the loss of a minibatch or of the validation split is not finite.
+    Args:
+        networks: C members.
+        data: with x of (C, rows, n_features), or (1, rows, n_features) for all members.
+        training: epochs, batch size, optimiser, mode.
+        learning_rates: of each member.
+        rngs: of each member.
     """
-    parameters = network.draw(rng)
-    trained = [parameters[name].requires_grad_() for name in trainable_names(parameters, training.mode)]
-    optimizer = _OPTIMIZERS[training.optimizer](trained, lr=learning_rate)  # type: ignore[call-arg]  # the base class has no lr
-    curve: list[Epoch] = []
-    best: Predictions | None = None
-    reported = 0
+    parameters = networks.draw(rngs)
+    descent = _Descent(networks, parameters, training, learning_rates)
+    records = [_Record(training.select) for _ in rngs]
     for number in range(1, training.epochs + 1):
-        train_loss = _train_epoch(network, parameters, data, optimizer, training.batch_size, number, rng)
-        predictions = predict(network, parameters, data)
-        _require_finite(predictions.loss, "validation", number)
-        curve.append(Epoch(number, train_loss, predictions.loss, predictions.accuracy))
-        if best is None or training.select == "last" or predictions.loss < best.loss:
-            best, reported = predictions, number
-    assert best is not None
-    return Fit(tuple(curve), reported, best)
+        order = torch.from_numpy(np.stack([rng.permutation(len(data.train_y)) for rng in rngs]))
+        train_losses = _train_epoch(networks, parameters, data, descent, order, training.batch_size)
+        predictions = predict(networks, parameters, data)
+        for record, train_loss, predicted in zip(records, train_losses, predictions, strict=True):
+            record.add(number, float(train_loss), predicted)
+        if all(record.error for record in records):
+            break
+    return [record.finish() for record in records]
 
 
-def predict(network: HybridNetwork, parameters: Parameters, data: Data) -> Predictions:
-    """Returns losses and hits on the validation split."""
+class _Record:
+    """What became of one member."""
+
+    def __init__(self, select: str) -> None:
+        self.error: TrainingDiverged | None = None
+        self._select = select
+        self._curve: list[Epoch] = []
+        self._best: Predictions | None = None
+        self._reported = 0
+
+    def add(self, number: int, train_loss: float, predictions: Predictions) -> None:
+        if self.error is not None:
+            return
+        loss = predictions.loss
+        for split, value in (("training", train_loss), ("validation", loss)):
+            if not math.isfinite(value):
+                self.error = TrainingDiverged(
+                    f"the {split} loss became {value} in epoch {number}; lower the learning rate"
+                )
+                return
+        self._curve.append(Epoch(number, train_loss, loss, predictions.accuracy))
+        if self._best is None or self._select == "last" or loss < self._best.loss:
+            self._best, self._reported = predictions, number
+
+    def finish(self) -> Fit | TrainingDiverged:
+        if self.error is not None:
+            return self.error
+        assert self._best is not None
+        return Fit(tuple(self._curve), self._reported, self._best)
+
+
+class _Descent:
+    """Torch's optimiser with a learning rate for each member.
+
+    The steps of all four are proportional to the learning rate, so a step at rate 1 is taken and scaled.
+    """
+
+    def __init__(
+        self, networks: HybridNetworks, parameters: Parameters, training: Training, learning_rates: Sequence[float]
+    ) -> None:
+        rates = [torch.tensor([rate], dtype=torch.float64) for rate in learning_rates]
+        of_tensors = Parameters(networks.by_kind(rates), torch.stack(rates)).trained(training.mode)
+        pairs = list(zip(parameters.trained(training.mode), of_tensors, strict=True))
+        self._trained = [tensor.requires_grad_() for tensor, _ in pairs if tensor.numel()]
+        self._rates = [rate for tensor, rate in pairs if tensor.numel()]
+        self._optimizer = _OPTIMIZERS[training.optimizer](self._trained, lr=1.0)  # type: ignore[call-arg]  # the base class has no lr
+
+    def step(self, loss: Tensor) -> None:
+        """Moves all parameters down the gradient of a loss that is the sum of the members' own."""
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch
+        before = [tensor.detach().clone() for tensor in self._trained]
+        self._optimizer.step()
+        with torch.no_grad():
+            for tensor, start, rate in zip(self._trained, before, self._rates, strict=True):
+                torch.lerp(start, tensor, rate, out=tensor)
+
+
+def predict(networks: HybridNetworks, parameters: Parameters, data: Data) -> list[Predictions]:
+    """Returns each member's losses and hits on the validation split."""
     losses, hits = [], []
     with torch.no_grad():
         for start in range(0, len(data.validation_y), _VALIDATION_ROWS):
             y = data.validation_y[start : start + _VALIDATION_ROWS]
-            logits = network.logits(parameters, data.validation_x[start : start + _VALIDATION_ROWS])
-            losses.append(cross_entropy(logits, y, reduction="none"))
-            hits.append(logits.argmax(1) == y)
-    return Predictions(torch.cat(losses).numpy(), torch.cat(hits).numpy())
+            logits = networks.logits(parameters, data.validation_x[:, start : start + _VALIDATION_ROWS])
+            losses.append(sample_losses(logits, y.expand(len(logits), -1)))
+            hits.append(logits.argmax(-1) == y)
+    pairs = zip(torch.cat(losses, 1).numpy(), torch.cat(hits, 1).numpy(), strict=True)
+    return [Predictions(of_one, is_correct) for of_one, is_correct in pairs]
+
+
+def sample_losses(logits: Tensor, y: Tensor) -> Tensor:
+    """Returns the cross-entropy of every sample, in the shape of y, of logits (…, n_classes)."""
+    return cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
 
 
 def _train_epoch(
-    network: HybridNetwork,
+    networks: HybridNetworks,
     parameters: Parameters,
     data: Data,
-    optimizer: torch.optim.Optimizer,
+    descent: _Descent,
+    order: Tensor,
     batch_size: int,
-    number: int,
-    rng: np.random.Generator,
-) -> float:
-    """Returns the mean loss over all training samples, each at the time of its minibatch."""
-    n_rows = len(data.train_y)
-    order = torch.from_numpy(rng.permutation(n_rows))
-    total = 0.0
+) -> NDArray[np.float64]:
+    """Returns each member's mean loss over all training samples, each at the time of its minibatch."""
+    n_members, n_rows = order.shape
+    x = data.train_x.expand(n_members, -1, -1)
+    total = torch.zeros(n_members, dtype=torch.float64)
     for start in range(0, n_rows, batch_size):
-        rows = order[start : start + batch_size]
-        optimizer.zero_grad()
-        loss = cross_entropy(network.logits(parameters, data.train_x[rows]), data.train_y[rows])
-        value = float(loss.detach())
-        _require_finite(value, "training", number)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch
-        optimizer.step()
-        total += value * len(rows)
-    return total / n_rows
-
-
-def _require_finite(loss: float, split: str, epoch: int) -> None:
-    if not math.isfinite(loss):
-        raise TrainingDiverged(f"the {split} loss became {loss} in epoch {epoch}; lower the learning rate")
+        rows = order[:, start : start + batch_size]
+        batch = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+        losses = sample_losses(networks.logits(parameters, batch), data.train_y[rows]).mean(1)
+        descent.step(losses.sum())
+        total += losses.detach() * rows.shape[1]
+    means: NDArray[np.float64] = (total / n_rows).numpy()
+    return means

@@ -1,4 +1,4 @@
-"""The network of an architecture, as a function of its parameters.
+"""Networks as functions of their parameters, a bundle of one qubit count at a time.
 
 Hybrid:        x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ ⟨O⟩ ── Linear, ReLU … Linear ──▶ logits
 Pure quantum:  x ── principal components ── π tanh (angles; amplitudes enter as they are) ──▶ circuit ──▶ ⟨O⟩ ──▶ logits
@@ -6,102 +6,189 @@ Pure quantum:  x ── principal components ── π tanh (angles; amplitudes 
 The logits of a pure circuit are a fixed scale times the mean of the expectations whose index is the class modulo the
 number of classes; one expectation E of two classes gives (E, −E). Nothing of that is trained.
 
-Parameters may have a leading axis of independent draws: the same code then evaluates all draws in one batch.
+All circuits of a bundle go through the engine in one call. Classical layers go together where their widths are equal:
+members whose layers have the same shape are a kind. C is the number of members. Parameters may have an axis of
+independent draws behind that of the members: the same code then evaluates all draws at once.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from nas.circuits import Architecture
 from nas.circuits.architecture import PURE_LOGIT_SCALE
 from nas.engines import Engine
 
-#: Tensors by name: "circuit" is (W,), "pre.0.weight" is (out, in), "pre.0.bias" is (out,), and so on; (M, …) in draws.
-Parameters = dict[str, Tensor]
 
-CIRCUIT: Final = "circuit"
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Of a bundle. A member's weights beyond those that its circuit has are 0 and have no effect."""
+
+    classical: tuple[Tensor, ...]  #: for each kind, (members, [draws,] parameters) of its layers, in order
+    circuit: Tensor  #: (C, [draws,] most weights)
+
+    def trained(self, mode: str) -> list[Tensor]:
+        """Returns what a training mode fits: in `quantum-only`, the circuits alone."""
+        return [self.circuit] if mode == "quantum-only" else [*self.classical, self.circuit]
 
 
 @dataclass(frozen=True, slots=True)
-class HybridNetwork:
-    """An architecture on an engine."""
+class _Kind:
+    """Members whose classical layers have the same widths."""
 
-    architecture: Architecture
+    architecture: Architecture  #: of the first of them
+    members: tuple[int, ...]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of every layer, those before the circuit first."""
+        return [*pairwise(self.architecture.pre_widths), *pairwise(self.architecture.post_widths)]
+
+
+@dataclass(frozen=True, slots=True)
+class HybridNetworks:
+    """Architectures of one qubit count and one number of classes, on an engine."""
+
+    architectures: tuple[Architecture, ...]
     engine: Engine
+    _kinds: tuple[_Kind, ...] = field(init=False)
 
-    def draw(
-        self, rng: np.random.Generator, *, draws: int | None = None, only: Sequence[str] | None = None
-    ) -> Parameters:
-        """Returns initial parameters, float64, without gradient; `draws` of them along a leading axis.
+    def __post_init__(self) -> None:
+        by_widths: dict[object, list[int]] = {}
+        for member, each in enumerate(self.architectures):
+            key = each.pre_widths, each.post_widths, each.circuit.has_amplitude, len(each.circuit.observables)
+            by_widths.setdefault(key, []).append(member)
+        kinds = (_Kind(self.architectures[members[0]], tuple(members)) for members in by_widths.values())
+        object.__setattr__(self, "_kinds", tuple(kinds))
 
-        Circuit weights are uniform on [0, 2π), those of a linear layer on ±1/√fan_in (torch's default).
-        `only` limits which are drawn; all are, if it is left out.
+    @property
+    def n_weights(self) -> int:
+        """The most weights of a circuit."""
+        return max(each.circuit.n_weights for each in self.architectures)
+
+    def draw(self, rngs: Sequence[np.random.Generator], *, draws: int | None = None) -> Parameters:
+        """Returns initial parameters, float64, each member's from its own generator; `draws` of them each.
+
+        Layers come first, weights and then bias of each, then the circuit. Circuit weights are uniform on [0, 2π),
+        those of a linear layer on ±1/√fan_in (torch's default).
         """
+        of_layers = [self.draw_layers(member, rng, draws=draws) for member, rng in enumerate(rngs)]
+        return Parameters(self.by_kind(of_layers), self.draw_circuits(rngs, draws=draws))
+
+    def draw_circuits(self, rngs: Sequence[np.random.Generator], *, draws: int | None = None) -> Tensor:
+        """Returns initial circuit weights alone."""
         leading = () if draws is None else (draws,)
-        parameters: Parameters = {}
-        for name, (shape, low, high) in self._ranges().items():
-            if only is None or name in only:
-                parameters[name] = torch.from_numpy(rng.uniform(low, high, (*leading, *shape)))
-        return parameters
+        found = []
+        for each, rng in zip(self.architectures, rngs, strict=True):
+            n_weights = each.circuit.n_weights
+            weights = torch.from_numpy(rng.uniform(0.0, 2.0 * math.pi, (*leading, n_weights)))
+            found.append(pad(weights, (0, self.n_weights - n_weights)))
+        return torch.stack(found)
+
+    def draw_layers(self, member: int, rng: np.random.Generator, *, draws: int | None = None) -> Tensor:
+        """Returns initial parameters of one member's classical layers, ([draws,] parameters)."""
+        leading = () if draws is None else (draws,)
+        drawn = [np.zeros((*leading, 0))]
+        architecture = self.architectures[member]
+        for n_in, n_out in (*pairwise(architecture.pre_widths), *pairwise(architecture.post_widths)):
+            bound = 1.0 / math.sqrt(n_in)
+            drawn += [rng.uniform(-bound, bound, (*leading, size)) for size in (n_out * n_in, n_out)]
+        return torch.from_numpy(np.concatenate(drawn, -1))
+
+    def by_kind(self, of_members: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Returns tensors of members of one kind stacked, kind by kind."""
+        return tuple(torch.stack([of_members[member] for member in kind.members]) for kind in self._kinds)
+
+    def by_member(self, of_kinds: Sequence[Tensor]) -> list[Tensor]:
+        """Returns what `by_kind` stacked."""
+        found = {
+            member: tensor
+            for kind, stacked in zip(self._kinds, of_kinds, strict=True)
+            for member, tensor in zip(kind.members, stacked, strict=True)
+        }
+        return [found[member] for member in range(len(self.architectures))]
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Returns (rows, n_classes) of inputs (rows, n_features), or (M, rows, n_classes) of M draws of parameters."""
-        if not self.architecture.is_hybrid:
-            return self._class_means(self._expectations(parameters, self._pure_inputs(x)))
-        inputs = math.pi * torch.tanh(_linear_chain("pre", self.architecture.pre_widths, parameters, x))
-        return _linear_chain("post", self.architecture.post_widths, parameters, self._expectations(parameters, inputs))
+        """Returns (C, [draws,] rows, n_classes) of inputs (C or 1, [1,] rows, at least n_features)."""
+        inputs = [
+            _inputs(kind.architecture, *self._layers(number, parameters, before=True), self._of_kind(kind, x))
+            for number, kind in enumerate(self._kinds)
+        ]
+        expectations = self.engine.bundle_expectations(
+            [each.circuit for each in self.architectures],
+            parameters.circuit.unsqueeze(-2),
+            self._joined(inputs),
+        )
+        logits = [
+            _outputs(
+                kind.architecture,
+                *self._layers(number, parameters, before=False),
+                self._of_kind(kind, expectations),
+            )
+            for number, kind in enumerate(self._kinds)
+        ]
+        return self._joined(logits)
 
-    def _ranges(self) -> dict[str, tuple[tuple[int, ...], float, float]]:
-        ranges: dict[str, tuple[tuple[int, ...], float, float]] = {}
-        chains = (("pre", self.architecture.pre_widths), ("post", self.architecture.post_widths))
-        for prefix, widths in chains:
-            for i, (n_in, n_out) in enumerate(pairwise(widths)):
-                bound = 1.0 / math.sqrt(n_in)
-                ranges[f"{prefix}.{i}.weight"] = ((n_out, n_in), -bound, bound)
-                ranges[f"{prefix}.{i}.bias"] = ((n_out,), -bound, bound)
-        ranges[CIRCUIT] = ((self.architecture.circuit.n_weights,), 0.0, 2.0 * math.pi)
-        return ranges
+    def _layers(self, number: int, parameters: Parameters, *, before: bool) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the weights, transposed, and the biases of a kind's layers before or behind the circuit."""
+        kind = self._kinds[number]
+        sizes = [size for n_in, n_out in kind.shapes for size in (n_in * n_out, n_out)]
+        parts = torch.split(parameters.classical[number], sizes, -1) if sizes else ()
+        n_before = max(0, len(kind.architecture.pre_widths) - 1)
+        chosen = range(n_before) if before else range(n_before, len(kind.shapes))
+        weights = [parts[2 * i].view(*parts[2 * i].shape[:-1], *kind.shapes[i][::-1]).mT for i in chosen]
+        return weights, [parts[2 * i + 1].unsqueeze(-2) for i in chosen]
 
-    def _expectations(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Returns (…, rows, n_observables) for inputs (…, rows, n_inputs)."""
-        circuit, weights = self.architecture.circuit, parameters[CIRCUIT]
-        if weights.ndim == 1:
-            weights = weights[None]
-        else:
-            n_rows = inputs.shape[-2]
-            weights = weights.repeat_interleave(n_rows, 0)
-            inputs = inputs.expand(parameters[CIRCUIT].shape[0], -1, -1)
-        found = self.engine.expectations(circuit, weights, inputs.reshape(-1, inputs.shape[-1]))
-        return found.reshape(*inputs.shape[:-1], -1)
+    def _of_kind(self, kind: _Kind, values: Tensor) -> Tensor:
+        if len(self._kinds) == 1 or values.shape[0] == 1:
+            return values
+        return values[list(kind.members)]
 
-    def _pure_inputs(self, x: Tensor) -> Tensor:
-        return x if self.architecture.circuit.has_amplitude else math.pi * torch.tanh(x)
-
-    def _class_means(self, expectations: Tensor) -> Tensor:
-        if expectations.shape[-1] == 1:
-            return PURE_LOGIT_SCALE * torch.cat([expectations, -expectations], -1)
-        n_classes = self.architecture.n_classes
-        means = [expectations[..., label::n_classes].mean(-1) for label in range(n_classes)]
-        return PURE_LOGIT_SCALE * torch.stack(means, -1)
+    def _joined(self, of_kinds: list[Tensor]) -> Tensor:
+        """Returns one tensor in the order of the members; the last axis is as wide as the widest."""
+        if len(of_kinds) == 1:
+            return of_kinds[0]
+        most = max(values.shape[-1] for values in of_kinds)
+        joined = torch.cat(
+            [
+                pad(values, (0, most - values.shape[-1])).expand(len(kind.members), *values.shape[1:-1], most)
+                for values, kind in zip(of_kinds, self._kinds, strict=True)
+            ]
+        )
+        order = [member for kind in self._kinds for member in kind.members]
+        return joined[np.argsort(order)]
 
 
-def trainable_names(parameters: Iterable[str], mode: str) -> list[str]:
-    """Returns which parameters a training mode fits: in `quantum-only`, those of the circuit alone."""
-    return [name for name in parameters if mode != "quantum-only" or name == CIRCUIT]
+def _inputs(architecture: Architecture, weights: list[Tensor], biases: list[Tensor], x: Tensor) -> Tensor:
+    """Returns what enters the circuit, angles in radians."""
+    if architecture.is_hybrid:
+        x = _chain(weights, biases, x)
+    elif architecture.circuit.has_amplitude:
+        return x
+    return math.pi * torch.tanh(x)
 
 
-def _linear_chain(prefix: str, widths: tuple[int, ...], parameters: Parameters, x: Tensor) -> Tensor:
-    n_layers = len(widths) - 1
-    for i in range(n_layers):
-        weight, bias = parameters[f"{prefix}.{i}.weight"], parameters[f"{prefix}.{i}.bias"]
-        x = x @ weight.transpose(-1, -2) + bias.unsqueeze(-2)
-        if i < n_layers - 1:
+def _outputs(architecture: Architecture, weights: list[Tensor], biases: list[Tensor], expectations: Tensor) -> Tensor:
+    """Returns the logits of expectations (…, at least n_observables)."""
+    expectations = expectations[..., : len(architecture.circuit.observables)]
+    if architecture.is_hybrid:
+        return _chain(weights, biases, expectations)
+    if expectations.shape[-1] == 1:
+        return PURE_LOGIT_SCALE * torch.cat([expectations, -expectations], -1)
+    n_classes = architecture.n_classes
+    means = [expectations[..., label::n_classes].mean(-1) for label in range(n_classes)]
+    return PURE_LOGIT_SCALE * torch.stack(means, -1)
+
+
+def _chain(weights: list[Tensor], biases: list[Tensor], x: Tensor) -> Tensor:
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = x @ weight + bias
+        if i < len(weights) - 1:
             x = torch.relu(x)
     return x

@@ -34,10 +34,9 @@ class Batched(Engine):
     """Dense states with leading axes for circuits, parameter draws and data; for circuits up to about 12 qubits."""
 
     def __init__(self, name: str, precision: Precision, device: str = "cpu") -> None:
-        super().__init__(name, precision)
+        super().__init__(name, precision, device)
         if device == "gpu" and not torch.cuda.is_available():
             raise EngineUnavailable("batched cannot run on a GPU here: torch sees none. Use 'device: cpu'")
-        self._device_class = device
         self._device = torch.device("cuda" if device == "gpu" else "cpu")
         self._complex, self._real = _COMPLEX[precision], _REAL[precision]
         # By identity: hashing a circuit costs more than simulating it. The circuits are held, so no id is used twice.
@@ -47,7 +46,7 @@ class Batched(Engine):
     @property
     def info(self) -> EngineInfo:
         """Name, precision, class of device and library versions."""
-        return EngineInfo(self.name, self.precision, self._device_class, {"torch": version("torch")})
+        return EngineInfo(self.name, self.precision, self.device_class, {"torch": version("torch")})
 
     def rows_at_once(self, circuit: Circuit, *, with_gradient: bool) -> int:
         """Returns how many runs fit one part, each a group of its own."""

@@ -134,7 +134,7 @@ def test_a_deep_circuit_is_haar_within_its_error():
 
 
 def test_fidelities_of_a_deep_circuit_have_the_moments_of_haar():
-    found = fidelities(layers(3, ("rx", "ry", "rz"), 12, "cx"), ENGINE, 8_000, rng())
+    found = fidelities([layers(3, ("rx", "ry", "rz"), 12, "cx")], ENGINE, 8_000, [rng()])[0]
     for t in (1, 2, 3):
         exact = math.factorial(t) * math.factorial(7) / math.factorial(7 + t)
         powers = found**t
@@ -186,14 +186,14 @@ def test_another_seed_gives_another_value():
 def test_a_fixed_gate_at_the_end_changes_nothing():
     circuit = layers(2, ("rx", "rz"), 2, "cx")
     longer = Circuit(2, (*circuit.operations, Operation("h", (0,)), Operation("cx", (0, 1))), ())
-    first, second = (fidelities(each, ENGINE, 100, rng()) for each in (circuit, longer))
+    first, second = (fidelities([each], ENGINE, 100, [rng()])[0] for each in (circuit, longer))
     np.testing.assert_allclose(first, second, atol=1e-12)
 
 
 def test_lightning_gives_the_same_value():
     circuit = layers(2, ("ry",), 2, "cx")
     engines = (ENGINE, make_engine("lightning.qubit"))
-    first, second = (fidelities(circuit, engine, 100, rng()) for engine in engines)
+    first, second = (fidelities([circuit], engine, 100, [rng()])[0] for engine in engines)
     np.testing.assert_allclose(first, second, atol=1e-12)
 
 
@@ -205,7 +205,7 @@ def test_a_haar_circuit_reads_zero_on_average():
 
 def test_a_complex_state_has_fidelity_1_with_itself():
     circuit = Circuit(1, (Operation("h", (0,)), Operation("s", (0,))), ())
-    np.testing.assert_allclose(fidelities(circuit, ENGINE, 3, rng()), 1.0, atol=1e-12)
+    np.testing.assert_allclose(fidelities([circuit], ENGINE, 3, [rng()]), 1.0, atol=1e-12)
 
 
 def test_the_error_of_a_haar_circuit_is_the_spread_of_its_estimates():

@@ -1,5 +1,7 @@
 """The PennyLane script of an architecture, run as it is, beside the engine."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from nas.circuits.pennylane_source import pennylane_source
 from nas.engines import make_engine
 from nas.space import SearchSpace
 from nas.spec import parse_spec
-from nas.training.hybrid import CIRCUIT, HybridNetwork
+from nas.training.hybrid import HybridNetworks
 
 AGREEMENT = 1e-10
 ENGINE = make_engine("default.qubit")
@@ -34,16 +36,14 @@ def executed(source):
     return names
 
 
-def loaded(network, parameters):
-    """Puts the parameters of our network into the module of the script."""
-    state = {}
-    for name, parameter in parameters.items():
-        part, _, rest = name.partition(".")
-        if name == CIRCUIT:
-            state["weights"] = parameter
-        else:
-            index, kind = rest.split(".")
-            state[f"{'before' if part == 'pre' else 'after'}.{2 * int(index)}.{kind}"] = parameter
+def loaded(network, built, parameters):
+    """Puts the parameters of our network, a bundle of one, into the module of the script."""
+    state = {"weights": parameters.circuit[0]}
+    rest = parameters.classical[0][0]
+    for part, widths in (("before", built.pre_widths), ("after", built.post_widths)):
+        for i, (n_in, n_out) in enumerate(pairwise(widths)):
+            weight, bias, rest = torch.split(rest, [n_in * n_out, n_out, len(rest) - (n_in + 1) * n_out])
+            state |= {f"{part}.{2 * i}.weight": weight.view(n_out, n_in), f"{part}.{2 * i}.bias": bias}
     network.load_state_dict(state)
 
 
@@ -55,14 +55,14 @@ def loaded(network, parameters):
 def test_the_script_gives_the_logits_of_an_evaluation(mode, layers, encoding):
     space = {"entangler": "crx", "topology": "ring", "reuploading": True, "rotations": ["rx", "rz"]}
     built = architecture(mode, encoding=encoding, **space, **layers)
-    ours = HybridNetwork(built, ENGINE)
-    parameters = ours.draw(np.random.default_rng(1))
+    ours = HybridNetworks((built,), ENGINE)
+    parameters = ours.draw([np.random.default_rng(1)])
     network = executed(pennylane_source(built))["Network"]()
-    loaded(network, parameters)
+    loaded(network, built, parameters)
     n_columns = built.n_features if built.is_hybrid else built.n_inputs
     x = torch.from_numpy(np.random.default_rng(2).normal(size=(4, n_columns)))
     with torch.no_grad():
-        torch.testing.assert_close(network(x), ours.logits(parameters, x), rtol=0.0, atol=AGREEMENT)
+        torch.testing.assert_close(network(x), ours.logits(parameters, x[None])[0], rtol=0.0, atol=AGREEMENT)
 
 
 @pytest.mark.parametrize("topology", ["none", "linear", "ring", "star", "full", "pairwise"])

@@ -13,10 +13,11 @@ from nas.errors import TrainingDiverged
 from nas.space import SearchSpace
 from nas.spec import parse_spec
 from nas.spec.search import GradientSettings, Training
-from nas.training.datasets import Data, load
-from nas.training.fit import fit
+from nas.training.datasets import Data, load, principal_components, side_by_side
+from nas.training.fit import Fit
+from nas.training.fit import fit as fit_bundle
 from nas.training.gradients import loss_gradients
-from nas.training.hybrid import CIRCUIT, HybridNetwork, trainable_names
+from nas.training.hybrid import HybridNetworks, Parameters
 
 ROUNDING = 1e-12
 
@@ -32,7 +33,7 @@ def network(mode="full-hybrid", dataset="iris", engine="default.qubit", **space)
         }
     )
     architecture = Architecture.build(SearchSpace.from_spec(spec).decode({}), spec)
-    return HybridNetwork(architecture, make_engine(engine))
+    return HybridNetworks((architecture,), make_engine(engine))
 
 
 def rng(seed=1):
@@ -40,7 +41,15 @@ def rng(seed=1):
 
 
 def data(name="iris"):
-    return load(parse_dataset(name))
+    return side_by_side([load(parse_dataset(name))])
+
+
+def fit(net, found, settings, *, learning_rate, rng):
+    """Fits a bundle of one."""
+    (outcome,) = fit_bundle(net, found, settings, learning_rates=[learning_rate], rngs=[rng])
+    if isinstance(outcome, Fit):
+        return outcome
+    raise outcome
 
 
 def parse_dataset(name):
@@ -50,54 +59,55 @@ def parse_dataset(name):
 
 
 def test_circuit_weights_start_uniform_on_the_circle():
-    weights = network().draw(rng(), draws=4_000)[CIRCUIT]
+    weights = network().draw([rng()], draws=4_000).circuit
     assert weights.min() >= 0.0
     assert weights.max() < 2 * math.pi
     assert weights.mean().item() == pytest.approx(math.pi, abs=5 * 2 * math.pi / math.sqrt(12 * weights.numel()))
 
 
 def test_linear_layers_start_within_one_over_the_root_of_their_inputs():
-    parameters = network().draw(rng(), draws=1_000)
-    assert parameters["pre.0.weight"].abs().max().item() == pytest.approx(0.5, abs=0.001)
-    assert parameters["pre.0.bias"].abs().max().item() == pytest.approx(0.5, abs=0.001)
+    (layers,) = network().draw([rng()], draws=1_000).classical
+    # 4 x 2 weights and 2 biases before the circuit, 2 x 3 and 3 behind it
+    assert layers[..., :10].abs().max().item() == pytest.approx(0.5, abs=0.001)
+    assert layers[..., 10:].abs().max().item() == pytest.approx(0.5**0.5, abs=0.001)
 
 
 def test_parameters_are_as_many_as_the_costs_say():
     from nas.metrics.costs import exact_costs
 
     net = network(pre_layers=[[8]], post_layers=[[5]])
-    costs = exact_costs(net.architecture)
-    n_parameters = sum(parameter.numel() for parameter in net.draw(rng()).values())
+    costs = exact_costs(net.architectures[0])
+    n_parameters = sum(parameter.numel() for parameter in net.draw([rng()]).trained("full-hybrid"))
     assert n_parameters == costs["quantum_parameters"] + costs["classical_parameters"]
 
 
 def test_draws_together_are_draws_apart():
-    net, x = network(pre_layers=[[3]], post_layers=[[3]]), data().train_x[:5]
-    drawn = net.draw(rng(), draws=4)
-    together = net.logits(drawn, x)
+    net, x = network(pre_layers=[[3]], post_layers=[[3]]), data().train_x[:, :5]
+    drawn = net.draw([rng()], draws=4)
+    together = net.logits(drawn, x[:, None])
     for m in range(4):
-        apart = net.logits({name: parameter[m] for name, parameter in drawn.items()}, x)
-        torch.testing.assert_close(together[m], apart, rtol=0.0, atol=ROUNDING)
+        apart = net.logits(Parameters((drawn.classical[0][:, m],), drawn.circuit[:, m]), x)
+        torch.testing.assert_close(together[:, m], apart, rtol=0.0, atol=ROUNDING)
 
 
 def test_logits_of_a_pure_circuit_are_scaled_means_by_class():
-    net, x = network("pure-quantum", observable="xyz-all"), data().train_x[:2, :2]
-    parameters = net.draw(rng())
-    inputs = math.pi * torch.tanh(x)
-    expectations = net.engine.expectations(net.architecture.circuit, parameters[CIRCUIT][None], inputs)
+    net, x = network("pure-quantum", observable="xyz-all"), data().train_x[:, :2, :2]
+    parameters = net.draw([rng()])
+    inputs = math.pi * torch.tanh(x[0])
+    expectations = net.engine.expectations(net.architectures[0].circuit, parameters.circuit, inputs)
     expected = 5.0 * torch.stack([expectations[:, [label, label + 3]].mean(1) for label in range(3)], 1)
-    torch.testing.assert_close(net.logits(parameters, x), expected, rtol=0.0, atol=ROUNDING)
+    torch.testing.assert_close(net.logits(parameters, x)[0], expected, rtol=0.0, atol=ROUNDING)
 
 
 def test_one_expectation_tells_two_classes_apart():
     net = network("pure-quantum", "moons", observable="z-first")
-    logits = net.logits(net.draw(rng()), torch.zeros(1, 2, dtype=torch.float64))
-    assert logits[0, 0] == -logits[0, 1]
+    logits = net.logits(net.draw([rng()]), torch.zeros(1, 1, 2, dtype=torch.float64))
+    assert logits[0, 0, 0] == -logits[0, 0, 1]
 
 
 def test_amplitudes_of_a_pure_circuit_are_the_features_themselves():
-    net, x = network("pure-quantum", observable="xyz-all", encoding="amplitude"), data().train_x[:3]
-    parameters = net.draw(rng())
+    net, x = network("pure-quantum", observable="xyz-all", encoding="amplitude"), data().train_x[:, :3]
+    parameters = net.draw([rng()])
     torch.testing.assert_close(net.logits(parameters, x), net.logits(parameters, 2.0 * x), rtol=0.0, atol=ROUNDING)
 
 
@@ -109,14 +119,13 @@ def test_training_lowers_the_loss(mode):
 
 
 def prepared(net):
-    from nas.training.datasets import principal_components
-
-    found = data()
-    return found if net.architecture.is_hybrid else principal_components(found, net.architecture.n_inputs)
+    found, architecture = load(parse_dataset("iris")), net.architectures[0]
+    return side_by_side([found if architecture.is_hybrid else principal_components(found, architecture.n_inputs)])
 
 
 def test_quantum_only_trains_the_circuit_alone():
-    assert trainable_names(network().draw(rng()), "quantum-only") == [CIRCUIT]
+    parameters = network().draw([rng()])
+    assert [id(tensor) for tensor in parameters.trained("quantum-only")] == [id(parameters.circuit)]
 
 
 def test_the_same_seed_gives_the_same_fit_to_the_last_bit():
@@ -157,15 +166,16 @@ def test_a_learning_rate_without_bound_diverges():
 
 def gradients(mode, net=None, n_draws=200):
     settings = GradientSettings(samples=n_draws, batch_size=4)
-    return loss_gradients(net or network(), data(), settings, mode=mode, rng=rng())
+    (found,) = loss_gradients(net or network(), data(), settings, mode=mode, rngs=[rng()])
+    return found
 
 
 def test_quantum_gradients_are_over_circuit_weights():
-    assert gradients("quantum-only").values.shape == (200, network().architecture.circuit.n_weights)
+    assert gradients("quantum-only").values.shape == (200, network().architectures[0].circuit.n_weights)
 
 
 def test_hybrid_gradients_are_over_all_parameters():
-    n_parameters = sum(parameter.numel() for parameter in network().draw(rng()).values())
+    n_parameters = sum(parameter.numel() for parameter in network().draw([rng()]).trained("full-hybrid"))
     assert gradients("full-hybrid").values.shape == (200, n_parameters)
 
 
@@ -179,12 +189,12 @@ def test_gradients_of_many_draws_are_those_of_each_draw():
     # The same sequence of draws as in loss_gradients: the batch, the frozen parameters, the draws.
     generator = rng()
     rows = torch.from_numpy(generator.permutation(len(data().train_y))[:4])
-    net.draw(generator)
-    drawn = net.draw(generator, draws=n_draws)
+    net.draw([generator])
+    drawn = net.draw([generator], draws=n_draws)
     for m in (0, 137):
-        parameters = {name: parameter[m].clone().requires_grad_() for name, parameter in drawn.items()}
-        loss = cross_entropy(net.logits(parameters, data().train_x[rows]), data().train_y[rows])
-        expected = torch.autograd.grad(loss, list(parameters.values()))
+        leaves = [tensor[:, m].clone().requires_grad_() for tensor in drawn.trained("full-hybrid")]
+        logits = net.logits(Parameters((leaves[0],), leaves[1]), data().train_x[:, rows])
+        expected = torch.autograd.grad(cross_entropy(logits[0], data().train_y[rows]), leaves)
         np.testing.assert_allclose(found[m], torch.cat([g.flatten() for g in expected]), atol=ROUNDING)
 
 
