@@ -45,8 +45,8 @@ def zero_features(circuits: Sequence[Circuit]) -> Tensor:
 def rows_at_once(circuits: Sequence[Circuit], engine: Engine, *, with_gradient: bool) -> int:
     """Returns how many rows of each circuit to draw and simulate together, at least 1."""
     longest = max(circuits, key=lambda circuit: len(circuit.operations))
-    fitting = engine.rows_at_once(longest, with_gradient=with_gradient) // len(circuits)
-    return max(1, min(fitting, _MAX_WEIGHTS // max(1, len(circuits) * most_weights(circuits))))
+    fitting = engine.rows_at_once(longest, with_gradient=with_gradient)
+    return max(1, min(fitting, _MAX_WEIGHTS // max(1, most_weights(circuits))))
 
 
 def random_states(

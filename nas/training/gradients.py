@@ -47,7 +47,7 @@ def loss_gradients(
     x, y = data.train_x.expand(len(rngs), -1, -1).gather(1, index).unsqueeze(1), data.train_y[rows]
     frozen = networks.draw(rngs)
     widest = max((each.circuit for each in networks.architectures), key=lambda circuit: len(circuit.operations))
-    n_fitting = networks.engine.rows_at_once(widest, with_gradient=True) // (y.shape[1] * len(rngs))
+    n_fitting = networks.engine.rows_at_once(widest, with_gradient=True) // y.shape[1]
     found: list[list[Tensor]] = [[] for _ in rngs]
     for start in range(0, settings.samples, max(1, n_fitting)):
         n_draws = min(max(1, n_fitting), settings.samples - start)

@@ -13,8 +13,8 @@ from torch.nn.functional import pad
 from nas.circuits import AMPLITUDE, Circuit
 from nas.engines.base import Engine, EngineInfo, Inputs
 from nas.engines.batched.measurement import Measurement
-from nas.engines.batched.part import Part, bytes_per_group
-from nas.engines.batched.program import Program, runs_of
+from nas.engines.batched.part import Part
+from nas.engines.batched.program import Program
 from nas.engines.batched.schedule import Schedule, schedule
 from nas.errors import EngineUnavailable
 from nas.spec.search import Precision
@@ -22,6 +22,12 @@ from nas.spec.search import Precision
 #: What one part of a call may take while its gradient is pending; and without one, where small parts stay in cache.
 MAX_BYTES: Final = 192 * 2**20
 _CACHED_BYTES: Final = 16 * 2**20
+
+#: States that a gradient of one run takes about, whatever the circuit.
+_STATES_OF_A_GRADIENT: Final = 64
+
+#: Amplitudes of one circuit up to which a core simulates circuits side by side: 32 rows of 8 qubits.
+_FEW_AMPLITUDES: Final = 8_192
 
 #: Programs of circuits met last: training meets one some hundred times in a row.
 _KEPT: Final = 256
@@ -50,9 +56,9 @@ class Batched(Engine):
 
     def rows_at_once(self, circuit: Circuit, *, with_gradient: bool) -> int:
         """Returns how many runs fit one part, each a group of its own."""
-        runs, n_blocks = runs_of(circuit.qubits, has_rows=False), len(self._schedule(circuit).blocks)
-        n_bytes = bytes_per_group(runs, n_blocks, 1, self._complex.itemsize, keeps_states=with_gradient)
-        return max(1, MAX_BYTES // n_bytes)
+        # By width alone: the sizes of batches, and so the last digits, must not depend on what else is in a bundle.
+        n_bytes = MAX_BYTES // _STATES_OF_A_GRADIENT if with_gradient else _CACHED_BYTES
+        return max(1, n_bytes // (self._complex.itemsize << circuit.qubits))
 
     def _states(self, circuits: Sequence[Circuit], inputs: Inputs) -> Tensor:
         def run(_: Measurement, part: Part) -> Tensor:
@@ -113,10 +119,26 @@ class Batched(Engine):
             weights = weights[:, :, None].expand(*shape, -1).flatten(1, 2)
             features = features.expand(*shape, -1).flatten(1, 2)[:, :, None]
             groups, rows = groups * rows, 1
+        if len(circuits) > 1 and not self._pays_together(groups * rows << circuits[0].qubits):
+            apart = [
+                self._of_kind(
+                    [one], weights[i : i + 1], features[i : i + 1], (1, *shape[1:]), run, with_gradient=with_gradient
+                )
+                for i, one in enumerate(circuits)
+            ]
+            most = max(values.shape[-1] for values in apart)
+            return torch.cat([pad(values.reshape(1, *shape[1:], -1), (0, most - values.shape[-1])) for values in apart])
         program, measurement = self._prepare(circuits, has_rows=rows > 1)
         part = Part(program, circuits, weights, features, groups, rows, self._complex)
         n_bytes = MAX_BYTES if with_gradient else _CACHED_BYTES
         return part.in_parts(partial(run, measurement), most_bytes=n_bytes, with_gradient=with_gradient)
+
+    def _pays_together(self, n_amplitudes: int) -> bool:
+        """Whether circuits with so many amplitudes each are cheaper side by side than one after the other.
+
+        One core gains where calls outweigh arithmetic; padding to the longest circuit costs more elsewhere.
+        """
+        return self._device.type != "cpu" or n_amplitudes <= _FEW_AMPLITUDES
 
     def _kind(self, circuit: Circuit) -> tuple[int, bool]:
         """Returns how many wires are prepared, and whether features come after the first block."""
