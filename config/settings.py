@@ -6,6 +6,7 @@ Durations are seconds. Nothing else in the project reads the environment, except
 its processes (hqnas/launcher/lifeline.py).
 """
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -31,6 +32,10 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = Field(
         default=None, description="redis://… or filesystem:///folder; default: a folder in HQNAS_HOME"
     )
+    cache: Path = Field(
+        default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hqnas",
+        description="what can be measured anew: the calibrations of engines; by default in the user's cache",
+    )
     url: str = Field(default="http://127.0.0.1:8000", description="the API, for the client and the command line")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
@@ -42,14 +47,14 @@ class Settings(BaseSettings):
         default=60.0, description="a dispatched evaluation unclaimed for this long is sent again"
     )
     poll_s: PositiveFloat = Field(default=1.0, description="how often a controller looks without being notified")
-    dispatch_per_slot: PositiveInt = Field(default=2, description="evaluations in the broker for each worker slot")
+    dispatch_per_slot: PositiveInt = Field(default=2, description="doorbells in the broker for each worker slot")
     crash_limit: PositiveInt = Field(default=3, description="an evaluation that kills its process so often fails")
     lost_limit: PositiveInt = Field(default=10, description="an evaluation whose worker vanishes so often fails")
 
-    @field_validator("home")
+    @field_validator("home", "cache")
     @classmethod
-    def _expand(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _expand(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
 
     @classmethod
     def load(cls) -> Self:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from calibrations import write_calibration
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
@@ -56,4 +57,14 @@ def work(engine: Engine) -> UnitOfWork:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings for the test database and a broker in a folder of the test's own."""
-    return Settings(database_url=database_url, home=tmp_path, broker_url=f"filesystem://{tmp_path}/broker")
+    return Settings(
+        database_url=database_url, home=tmp_path, broker_url=f"filesystem://{tmp_path}/broker", cache=tmp_path / "cache"
+    )
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with a made-up calibration of this machine, so that workers of the tests choose alike and at once."""
+    folder = tmp_path_factory.mktemp("cache")
+    write_calibration(folder, bundles={2: 4})
+    return folder

@@ -1,24 +1,18 @@
 """A worker makes itself known: registered with its slots and hardware, and heard of every few seconds."""
 
-import platform
 import threading
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-import psutil
 import structlog
-import torch
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings
 from models import UnitOfWork, is_transient
+from nas.calibration import Calibration
+from worker.machine import hardware, versions
 
 log = structlog.get_logger()
-
-_PACKAGES = ("hqnas", "celery", "torch", "pennylane", "pennylane-lightning", "pennylane-lightning-gpu", "numpy")
-
 
 #: Beats in a row at which work waits and no process takes it, before the worker is taken for stuck.
 _STUCK_BEATS = 3
@@ -38,6 +32,7 @@ class Presence:
         worker: str,
         device: str,
         n_slots: int,
+        calibration: Calibration | None,
         is_stuck: Callable[[], bool],
         restart: Callable[[], None],
     ) -> None:
@@ -46,6 +41,7 @@ class Presence:
         self._worker = worker
         self._device = device
         self._n_slots = n_slots
+        self._calibration = calibration
         self._is_stuck = is_stuck
         self._restart = restart
         self._left = threading.Event()
@@ -98,27 +94,12 @@ class Presence:
         # What a worker of this name held before it died is free at once.
         work.evaluations.release(self._worker)
         work.workers.register(
-            self._worker, device=self._device, n_slots=self._n_slots, hardware=_hardware(), versions=_versions()
+            self._worker,
+            device=self._device,
+            n_slots=self._n_slots,
+            hardware=hardware(),
+            versions=versions(),
+            calibration=None if self._calibration is None else self._calibration.to_json(),
         )
         work.ring()
         log.info("worker_registered", worker=self._worker, device=self._device, n_slots=self._n_slots)
-
-
-def _hardware() -> dict[str, Any]:
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "machine": platform.machine(),
-        "cores": psutil.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "gpus": gpus,
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

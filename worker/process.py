@@ -10,9 +10,11 @@ from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 from celery.worker import state
 
-from config.settings import InvalidSettings, Settings
+from config.settings import Settings
 from models import connect, disposing
 from worker.broker import make_app, queue_of
+from worker.calibration import calibration_of
+from worker.machine import require_gpu
 from worker.presence import Presence
 
 #: Exit status of a worker that could only go on as a new process; whoever started it starts it again.
@@ -34,36 +36,40 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
     url = settings.require_database_url()
     worker = f"{name or f'{device}-{os.getpid()}'}@{socket.gethostname()}"
     if device == "gpu":
-        _require_gpu()
+        require_gpu()
     # The signal's presence alone tells Celery that logging is set up already.
     setup_logging.connect(_keep_our_logging)
     app = make_app(settings)
     with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine:
+        presence: Presence | None = None
 
         def leave(status: int) -> None:
             # A lease is cheap to give back and an evaluation may run for hours; Celery would wait for it, or for
             # seconds even where nothing runs. What it has not acknowledged is rung again by the sweep.
             for child in psutil.Process().children(recursive=True):
                 child.kill()
-            presence.leave()
+            if presence is not None:
+                presence.leave()
             os._exit(status)
 
         def stop_at_once(*_: object, **__: object) -> None:
             leave(0)
 
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop_at_once)  # until Celery, once it runs, has handlers of its own
+        worker_shutting_down.connect(stop_at_once)
+        # Before it is known: what measures alone measures right, and nothing is sent to who cannot take it yet.
+        calibration = calibration_of(device, cache=settings.cache)
         presence = Presence(
             engine,
             settings,
             worker=worker,
             device=device,
             n_slots=slots,
+            calibration=calibration,
             is_stuck=_has_work_that_nobody_takes,
             restart=lambda: leave(_STUCK),
         )
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop_at_once)  # until Celery, once it runs, has handlers of its own
-        worker_shutting_down.connect(stop_at_once)
         presence.enter()
         _serve(app, worker=worker, slots=slots, device=device)
 
@@ -92,13 +98,6 @@ def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:
         quiet=True,
     )
     process.start()
-
-
-def _require_gpu() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise InvalidSettings("a worker with device gpu needs an NVIDIA GPU, and torch sees none; use --device cpu")
 
 
 def _keep_our_logging(**_: object) -> None:

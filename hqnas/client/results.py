@@ -77,6 +77,7 @@ class Search:
     objectives: tuple[Objective, ...]
     progress: Progress
     reference_point: dict[str, float] | None
+    engines: dict[str, str]  #: by qubit count; empty before the search begins
     spec: dict[str, Any] | None  #: absent where searches are listed
     document: Document = field(repr=False, compare=False)
 
@@ -101,6 +102,7 @@ class Search:
             objectives=tuple(Objective.from_json(item) for item in document["objectives"]),
             progress=Progress.from_json(document["progress"]),
             reference_point=document.get("reference_point"),
+            engines=document.get("engines") or {},
             spec=document.get("spec"),
             document=document,
         )

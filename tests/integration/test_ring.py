@@ -10,11 +10,11 @@ from typing import Any
 import psutil
 import pytest
 from processes import free_port, hqnas, redis_server, wait_until
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from hqnas import Client
 from hqnas.export import to_csv
-from models import Evaluation, UnitOfWork
+from models import Evaluation, UnitOfWork, Worker
 from models.states import EvaluationState
 
 pytestmark = pytest.mark.integration
@@ -36,11 +36,16 @@ SPEC: dict[str, Any] = {
 
 
 @pytest.fixture
-def environment(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(engine: Engine, database_url: str, cache: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The settings of a cluster on the empty test database and a Redis of the test's own."""
     assert engine is not None
     with redis_server(tmp_path) as broker_url:
-        yield {"HQNAS_DATABASE_URL": database_url, "HQNAS_BROKER_URL": broker_url, "HQNAS_HOME": str(tmp_path)}
+        yield {
+            "HQNAS_DATABASE_URL": database_url,
+            "HQNAS_BROKER_URL": broker_url,
+            "HQNAS_HOME": str(tmp_path),
+            "HQNAS_CACHE": str(cache),
+        }
 
 
 @contextlib.contextmanager
@@ -89,13 +94,14 @@ def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
         search = client.submit({**SPEC, "training": {"epochs": 200, "batch_size": 8}, "budget": {"evaluations": 4}})
         with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w") as worker:
             wait_until(lambda: bool(running(engine)), "a running evaluation")
-            killed = running(engine)[0]
+            killed = running(engine)
             (child,) = psutil.Process(worker.pid).children()
             os.kill(child.pid, signal.SIGKILL)
             assert client.wait(search.id).state == "finished"
     with UnitOfWork(engine) as work:
-        again = work.session.get_one(Evaluation, killed.id)
-        assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
+        for one in killed:
+            again = work.session.get_one(Evaluation, one.id)
+            assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
 
 
 def test_a_worker_whose_idle_process_is_killed_still_does_the_next_search(
@@ -137,3 +143,33 @@ def test_a_stopped_worker_gives_back_what_it_was_computing(
             given_back = work.session.get_one(Evaluation, held.id)
             assert given_back.state in (EvaluationState.PENDING, EvaluationState.DISPATCHED)
             assert (given_back.crash_count, given_back.lost_count) == (0, 0)
+
+
+def test_small_candidates_are_computed_in_bundles(tmp_path: Path, environment: dict[str, str], engine: Engine) -> None:
+    with cluster(tmp_path, environment, n_workers=1) as client:
+        search = client.wait(client.submit(SPEC).id)
+        assert search.engines == {"1": "batched", "2": "batched"}
+    with UnitOfWork(engine) as work:
+        sizes = list(work.session.scalars(select(func.count()).select_from(Evaluation).group_by(Evaluation.message_id)))
+    assert sum(sizes) == 18
+    assert max(sizes) > 1
+
+
+def test_a_worker_measures_its_engines_once_and_makes_them_known(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    own_cache = {**environment, "HQNAS_CACHE": str(tmp_path / "cache")}
+    with contextlib.ExitStack() as stack:
+        for name in ("a", "b"):
+            stack.enter_context(hqnas(tmp_path, own_cache, name, "worker", "--slots", "1", "--name", name))
+        wait_until(lambda: len(calibrations(engine)) == 2, "both workers")
+    first, second = calibrations(engine)
+    assert first == second
+    assert set(first["times"]) == {"batched", "lightning.qubit"}
+    logs = "".join((tmp_path / f"{name}.log").read_text() for name in ("a", "b"))
+    assert logs.count("calibration_measured") == 1
+
+
+def calibrations(engine: Engine) -> list[dict[str, Any]]:
+    with UnitOfWork(engine) as work:
+        return [one for one in work.session.scalars(select(Worker.calibration)) if one is not None]

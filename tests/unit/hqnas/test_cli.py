@@ -29,6 +29,7 @@ COMMANDS = [
     "cancel",
     "export",
     "measure",
+    "engines",
 ]
 Run = Callable[..., Result]
 
