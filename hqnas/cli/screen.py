@@ -5,7 +5,7 @@ Texts of others are shown as they are: never as markup, and without control char
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -71,9 +71,21 @@ def progress_panel(search: Search) -> Panel:
     )
     grid.add_row("speed", Text(_speed(search)), Text(_time_left(search)))
     grid.add_row("front", f"{progress.front_size} members", f"hypervolume {number(progress.hypervolume)}")
+    if search.engines:
+        grid.add_row("engine", plain(engines_text(search.engines)))
     body = Group(grid, plain(search.notice, "yellow")) if search.notice else grid
     title = Text.assemble(plain(search.name, "bold"), "  ", (search.state, _STYLE_OF_STATE[search.state]))
     return Panel(body, title=title, title_align="left", expand=False, border_style="dim", padding=(0, 1))
+
+
+def engines_text(engines: Mapping[str, str]) -> str:
+    """Returns which engine simulates which qubit counts, as `batched: 2-8, 10; lightning.qubit: 20`."""
+    texts = []
+    for engine in sorted(set(engines.values())):
+        counts = sorted(int(qubits) for qubits, name in engines.items() if name == engine)
+        runs = list(zip(_starts(counts), _starts(counts[::-1])[::-1], strict=True))
+        texts.append(f"{engine}: {', '.join(f'{a}-{b}' if a < b else str(a) for a, b in runs)}")
+    return "; ".join(texts) + " qubits"
 
 
 def progress_line(search: Search) -> str:
@@ -150,6 +162,10 @@ def candidate_view(candidate: CandidateDetail) -> RenderableType:
         error = metric.std_error if isinstance(metric.std_error, str) else number(metric.std_error)
         metrics.add_row(plain(name), number(metric.value), error, plain(metric.unit))
     parts: list[RenderableType] = [Text.assemble((place, "bold"), f"  {note}"), Text(candidate.id, "dim")]
+    engine, worker = candidate.evaluation.get("engine"), candidate.evaluation.get("worker")
+    if engine:
+        about = ", ".join(str(engine[key]) for key in ("precision", "device") if engine.get(key))
+        parts.append(plain(f"simulated by {engine['name']} ({about}) on {worker}", "dim"))
     if candidate.error:
         parts.append(plain(candidate.error, "red"))
     return Group(*parts, "", genes, "", metrics, "", Text(candidate.drawing, no_wrap=True, overflow="ignore"))
@@ -214,6 +230,11 @@ def _follow_in_lines(states: Iterator[Search], console: Console) -> Search:
             console.print(plain(progress_line(search)), soft_wrap=True)
             shown, shown_at = step, time.monotonic()
     return search
+
+
+def _starts(counts: list[int]) -> list[int]:
+    """Returns those whose predecessor in the list is no neighbour: where runs of successive numbers start."""
+    return [n for i, n in enumerate(counts) if i == 0 or abs(counts[i - 1] - n) > 1]
 
 
 def _failed_and_cached(search: Search) -> Iterator[str | tuple[str, str]]:

@@ -16,7 +16,6 @@ import torch
 from nas.calibration import BUNDLED_ENGINE, MANY_ROWS, BundleGain, Calibration, StepTime
 from nas.circuits import Circuit, build_circuit
 from nas.engines.base import Engine
-from nas.engines.batched import Batched
 from nas.engines.catalogue import make_engine
 from nas.errors import EngineError
 from nas.space import Genome
@@ -59,8 +58,12 @@ class Hardware:
     memory_bytes: int
 
 
+def _make(name: str, device: str) -> Engine:
+    return make_engine(name, "complex128", device)
+
+
 def calibrate(
-    hardware: Hardware, *, make: Callable[[str, str], Engine] | None = None, clock: Clock = time.perf_counter
+    hardware: Hardware, *, make: Callable[[str, str], Engine] = _make, clock: Clock = time.perf_counter
 ) -> Calibration:
     """Returns the calibration of this machine for a class of device, measured in some seconds in the calling process.
 
@@ -75,7 +78,7 @@ def calibrate(
     bundles: list[BundleGain] = []
     for name in AUTO_ENGINES[hardware.device]:
         try:
-            engine = (make or _make)(name, hardware.device)
+            engine = make(name, hardware.device)
             points = list(bench.ladder(engine))
             if name == BUNDLED_ENGINE:
                 bundles = list(bench.gains(engine))
@@ -93,10 +96,6 @@ def calibrate(
         times=times,
         bundles=bundles,
     )
-
-
-def _make(name: str, device: str) -> Engine:
-    return Batched(name, "complex128", device) if name == BUNDLED_ENGINE else make_engine(name)
 
 
 class _Bench:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hqnas.cli.screen import ago, duration, follow, front_table, measured, progress_line
+from hqnas.cli.screen import ago, duration, engines_text, follow, front_table, measured, progress_line
 from hqnas.client import Candidate, Client, Objective
 
 
@@ -78,3 +78,29 @@ def test_value_is_shown_to_the_digits_of_its_error(documents: Any, value: float,
     document["metrics"]["validation_accuracy"]["std_error"] = error
 
     assert measured(Candidate.from_json(document), Objective("validation_accuracy", "maximize", "share")) == text
+
+
+@pytest.mark.parametrize(
+    ("engines", "text"),
+    [
+        ({"2": "batched"}, "batched: 2 qubits"),
+        ({str(q): "batched" for q in (2, 3, 4, 8, 10, 11)}, "batched: 2-4, 8, 10-11 qubits"),
+        ({"9": "batched", "10": "lightning.qubit"}, "batched: 9; lightning.qubit: 10 qubits"),
+    ],
+)
+def test_engines_are_shown_with_their_runs_of_qubits(engines: dict[str, str], text: str) -> None:
+    assert engines_text(engines) == text
+
+
+def test_the_engines_of_a_search_are_shown_while_it_runs(client: Client, api: Any, clock: Any, documents: Any) -> None:
+    api.searches[documents.search_id]["engines"] = {"2": "batched", "3": "batched"}
+
+    def end() -> None:
+        api.searches[documents.search_id].update(revision=8, state="finished")
+
+    clock.during = end
+    out = io.StringIO()
+
+    follow(client, documents.search_id, Console(file=out, width=100, force_terminal=True, color_system=None))
+
+    assert "batched: 2-3 qubits" in out.getvalue()
