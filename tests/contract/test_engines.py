@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from engines import CASES, make_case
+from engines import CASES, TOLERANCE, make_case
 
 from nas.circuits import AMPLITUDE, GATES, Angle, Circuit, Operation
 from nas.engines import Engine, make_engine
@@ -237,6 +237,15 @@ def test_states_have_the_precision_and_expectations_are_double(engine):
     circuit, weights, features = amplitude_circuit(), rows([0.4]), rows([0.3, -0.7, 0.5])
     assert engine.states(circuit, weights, features).dtype == getattr(torch, engine.precision)
     assert engine.expectations(circuit, weights, features).dtype == torch.float64
+
+
+def test_sums_over_many_amplitudes_are_exact(engine):
+    # In phase, 2^14 amplitudes add up to 1: single precision loses 1e-4 if they are added one by one.
+    gates = [Operation("h", (wire,)) for wire in range(14)]
+    gates += [Operation("rz", (wire,), Angle(weight=0)) for wire in range(14)]
+    circuit = Circuit(14, tuple(gates), tuple((("x", wire),) for wire in range(14)))
+    found = engine.expectations(circuit, rows([0.1]), NOTHING)
+    np.testing.assert_allclose(found, np.full((1, 14), math.cos(0.1)), atol=TOLERANCE[engine.precision])
 
 
 def test_a_large_angle_is_as_exact_as_a_small_one(engine):

@@ -95,9 +95,9 @@ def test_a_gradient_needs_more_memory_than_values(monkeypatch):
         engine.expectations(layered(10), weights.requires_grad_(), NOTHING)
 
 
-def test_complex64_needs_half_the_memory(monkeypatch):
-    free_bytes(monkeypatch, 16 << 10)
-    weights = torch.zeros(1, 10, dtype=torch.float64)
+def test_a_gradient_in_complex64_needs_half_the_memory(monkeypatch):
+    free_bytes(monkeypatch, 7 * 8 << 10)
+    weights = torch.zeros(1, 10, dtype=torch.float64, requires_grad=True)
     make_engine("lightning.qubit", "complex64").expectations(layered(10), weights, NOTHING)
     with pytest.raises(DeviceTooSmall):
         make_engine("lightning.qubit", "complex128").expectations(layered(10), weights, NOTHING)
@@ -129,6 +129,18 @@ def test_the_cuda_runtime_tells_the_card_and_its_free_memory():
 
 def test_a_cuda_runtime_without_a_card_tells_nothing():
     assert memory._from_cuda_runtime(fake_cuda_runtime(error=35)) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_card_has_room_for_less_than_it_had_once_a_state_is_made():
+    engine, before = make_engine("lightning.gpu"), memory.gpu_memory()
+    kept = engine._new_state(24)  # 256 MiB
+    after = memory.gpu_memory()
+    assert kept.num_wires == 24
+    assert before is not None
+    assert after is not None
+    assert before.free_bytes - after.free_bytes >= 2**28
 
 
 @pytest.mark.parametrize("error", [MemoryError("std::bad_alloc"), RuntimeError("custatevec memory allocation failed")])
@@ -201,11 +213,6 @@ def test_only_angles_that_need_a_gradient_are_swept(monkeypatch):
     monkeypatch.setattr(lightning._Plan, "of", lambda *args: planned.append(plan_of(*args)) or planned[-1])
     make_engine("lightning.qubit").expectations(circuit, weights.requires_grad_(), features)
     assert planned[0].wanted == (1,)
-
-
-def test_the_threads_of_openmp_are_those_of_its_variable(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "6,2")
-    assert lightning._n_threads() == 6
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones():
