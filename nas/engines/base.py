@@ -17,7 +17,7 @@ Contract, the same for all implementations (tests/contract/test_engines.py runs 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any, final
 
@@ -158,6 +158,15 @@ class Inputs:
             rows=prod(inner),
             leading=leading,
         )
+
+    def of(self, members: list[int]) -> "Inputs":
+        """Returns the inputs of some circuits."""
+        leading = (len(members), *self.leading[1:])
+        return replace(self, weights=self.weights[members], features=self.features[members], leading=leading)
+
+    def to(self, device: torch.device) -> "Inputs":
+        """Returns the inputs on a device."""
+        return replace(self, weights=self.weights.to(device), features=self.features.to(device))
 
 
 def _with_axes(values: Tensor, n_axes: int) -> Tensor:

@@ -60,7 +60,7 @@ def entanglements(
     if circuits[0].qubits == 1:
         return np.zeros((len(circuits), n_states))
     found = [
-        meyer_wallach(states.flatten(0, 1)).view(states.shape[:2])
+        torch.stack([meyer_wallach(of_one) for of_one in states])
         for states in random_states(circuits, engine, n_states, rngs)
     ]
     return torch.cat(found, 1).numpy()

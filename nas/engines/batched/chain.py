@@ -26,8 +26,8 @@ class Chain:
     Args:
         stage: what the blocks are.
         n_circuits: C, of which X is a multiple.
-        matrices: for each run of k wires, (B, X, 2^k, 2^k).
-        phases: (B, X, N), where any block has them.
+        matrices: for each run of k wires, (X, B, 2^k, 2^k).
+        phases: (X, B, N), where any block has them.
     """
 
     def __init__(self, stage: Stage, n_circuits: int, matrices: Sequence[Tensor], phases: Tensor | None) -> None:
@@ -35,8 +35,8 @@ class Chain:
         self._n_circuits = n_circuits
         self._phases = phases
         self._matrices = [self._folded(matrices[0])] if stage.is_dense else list(matrices)
-        self._forward = [stack.mT.unbind(0) for stack in self._matrices]
-        self._backward = [stack.unbind(0) for stack in self._matrices]
+        self._forward = [stack.mT.unbind(1) for stack in self._matrices]
+        self._backward = [stack.unbind(1) for stack in self._matrices]
         self._undo: list[tuple[Tensor, ...]] | None = None
 
     def run(self, states: Tensor, *, keep: list[Tensor] | None = None) -> Tensor:
@@ -56,8 +56,8 @@ class Chain:
         Without `kept` states, they are undone; `kept` is used up.
 
         Returns:
-            μ before the first of the blocks; for each run of k wires Σ ψ μᵀ, (B, X, 2^k, 2^k); where there are phases,
-            Σ ψμ, (B, X, N); and the states before the first of the blocks, if they were undone.
+            μ before the first of the blocks; for each run of k wires Σ ψ μᵀ, (X, B, 2^k, 2^k); where there are phases,
+            Σ ψμ, (X, B, N); and the states before the first of the blocks, if they were undone.
         """
         undoes = kept is None
         pairs: list[tuple[Tensor, Tensor]] = []
@@ -76,9 +76,9 @@ class Chain:
         found.reverse()
         if len(found) == 1:
             return cotangent, *found[0], states
-        by_run = [torch.cat([one[number] for one, _ in found]) for number in range(len(self._stage.runs))]
+        by_run = [torch.cat([one[number] for one, _ in found], 1) for number in range(len(self._stage.runs))]
         overlaps = [one for _, one in found if one is not None]
-        return cotangent, by_run, torch.cat(overlaps) if overlaps else None, states
+        return cotangent, by_run, torch.cat(overlaps, 1) if overlaps else None, states
 
     def _rotate(self, transposed: Sequence[tuple[Tensor, ...]], block: int, states: Tensor) -> Tensor:
         """Returns Mψ for matrices that are given as their transposes."""
@@ -98,7 +98,7 @@ class Chain:
 
     def _adjoint(self) -> list[tuple[Tensor, ...]]:
         if self._undo is None:
-            self._undo = [stack.conj().resolve_conj().unbind(0) for stack in self._matrices]
+            self._undo = [stack.conj().resolve_conj().unbind(1) for stack in self._matrices]
         return self._undo
 
     def _has_phases(self, block: int) -> bool:
@@ -109,7 +109,7 @@ class Chain:
         if self._stage.is_dense:
             return states
         if self._phases is not None and self._has_phases(block):
-            states = states * self._phases[block].unsqueeze(1)
+            states = states * self._phases[:, block, None]
         if self._stage.permutations is not None and self._stage.permutations.is_active[block]:
             states = permute(self._stage.permutations, block, states, self._n_circuits)
         return states
@@ -121,14 +121,14 @@ class Chain:
         if self._stage.permutations is not None and self._stage.permutations.is_active[block]:
             states = permute_back(self._stage.permutations, block, states, self._n_circuits)
         if self._phases is not None and self._has_phases(block):
-            phases = self._phases[block].unsqueeze(1)
+            phases = self._phases[:, block, None]
             states = states * (phases.conj() if conjugated else phases)
         return states
 
     def _reduced(self, pairs: list[tuple[Tensor, Tensor]], first: int) -> tuple[list[Tensor], Tensor | None]:
         """Returns, of ψ and μ of consecutive blocks, Σ ψ μᵀ for each run of wires, and Σ ψμ where there are phases."""
         states, cotangents = (
-            side[0].unsqueeze(0) if len(side) == 1 else torch.stack(side) for side in zip(*pairs, strict=True)
+            side[0].unsqueeze(1) if len(side) == 1 else torch.stack(side, 1) for side in zip(*pairs, strict=True)
         )
         if self._stage.is_dense:
             gamma = self._unfolded(reduced(self._stage.runs, states, cotangents, 0), first)
@@ -143,30 +143,30 @@ class Chain:
         permutations = self._stage.permutations
         if permutations is None:
             return matrices
-        grouped = matrices.view(len(matrices), self._n_circuits, -1, *matrices.shape[2:])
-        moved = grouped.gather(-2, permutations.index[:, :, None, :, None].expand(grouped.shape))
+        grouped = matrices.view(self._n_circuits, -1, *matrices.shape[1:])
+        moved = grouped.gather(-2, permutations.index[:, None, ..., None].expand(grouped.shape))
         if permutations.signs is not None:
-            moved = moved * permutations.signs[:, :, None, :, None]
+            moved = moved * permutations.signs[:, None, ..., None]
         return moved.view(matrices.shape)
 
     def _unfolded(self, gamma: Tensor, first: int) -> Tensor:
-        """Returns Σ ψ μᵀ, (B, X, N, N), before the phases and permutations that dense matrices hold."""
-        blocks = slice(first, first + len(gamma))
+        """Returns Σ ψ μᵀ, (X, B, N, N), before the phases and permutations that dense matrices hold."""
+        blocks = slice(first, first + gamma.shape[1])
         permutations = self._stage.permutations
         if permutations is not None and permutations.pairs is not None:
-            flat = gamma.view(len(gamma), self._n_circuits, -1, gamma.shape[2] * gamma.shape[3])
-            moved = flat.gather(-1, permutations.pairs[blocks].unsqueeze(2).expand(flat.shape))
+            flat = gamma.view(self._n_circuits, -1, gamma.shape[1], gamma.shape[2] * gamma.shape[3])
+            moved = flat.gather(-1, permutations.pairs[:, None, blocks].expand(flat.shape))
             if permutations.pair_signs is not None:
-                moved = moved * permutations.pair_signs[blocks].unsqueeze(2)
+                moved = moved * permutations.pair_signs[:, None, blocks]
             gamma = moved.view(gamma.shape)
         if self._phases is not None:
-            phases = self._phases[blocks]
+            phases = self._phases[:, blocks]
             gamma = gamma * phases.conj().unsqueeze(-1) * phases.unsqueeze(-2)
         return gamma
 
 
 def reduced(runs: tuple[int, ...], states: Tensor, cotangents: Tensor, number: int) -> Tensor:
-    """Returns Σ ψ μᵀ over rows and all wires but those of a run, (B, X, 2^k, 2^k), of (B, X, R, N)."""
+    """Returns Σ ψ μᵀ over rows and all wires but those of a run, (X, B, 2^k, 2^k), of (X, B, R, N)."""
     left, right = (_view(runs, side.flatten(0, 1), number) for side in (states, cotangents))
     if left.shape[-1] == 1:
         product = torch.bmm(left.squeeze(-1).mT, right.squeeze(-1))
@@ -183,9 +183,9 @@ def _view(runs: tuple[int, ...], states: Tensor, number: int) -> Tensor:
 def permute(permutations: Permutations, block: int, states: Tensor, n_circuits: int) -> Tensor:
     """Returns signs · ψ[index] for states (X, R, N) of one block."""
     flat = states.view(n_circuits, -1, states.shape[-1])
-    moved = flat.gather(-1, permutations.index[block].unsqueeze(1).expand(flat.shape))
+    moved = flat.gather(-1, permutations.index[:, block, None].expand(flat.shape))
     if permutations.signs is not None:
-        moved = moved * permutations.signs[block].unsqueeze(1)
+        moved = moved * permutations.signs[:, block, None]
     return moved.view(states.shape)
 
 
@@ -193,5 +193,5 @@ def permute_back(permutations: Permutations, block: int, states: Tensor, n_circu
     """Returns the transpose of `permute`, which is its inverse."""
     flat = states.view(n_circuits, -1, states.shape[-1])
     if permutations.signs is not None:
-        flat = flat * permutations.signs[block].unsqueeze(1)
-    return flat.gather(-1, permutations.inverse[block].unsqueeze(1).expand(flat.shape)).view(states.shape)
+        flat = flat * permutations.signs[:, block, None]
+    return flat.gather(-1, permutations.inverse[:, block, None].expand(flat.shape)).view(states.shape)

@@ -61,92 +61,75 @@ class Batched(Engine):
         return max(1, n_bytes // (self._complex.itemsize << circuit.qubits))
 
     def _states(self, circuits: Sequence[Circuit], inputs: Inputs) -> Tensor:
-        def run(_: Measurement, part: Part) -> Tensor:
-            return part.states()
+        def run(members: Sequence[Circuit], of_members: Inputs) -> Tensor:
+            part, _ = self._part(members, of_members)
+            return part.in_parts(Part.states, most_bytes=_CACHED_BYTES, with_gradient=False)
 
-        return self._by_kind(circuits, inputs, run, 1 << circuits[0].qubits, with_gradient=False)
+        # Many draws of one circuit are arithmetic enough for a core.
+        apart = [[i] for i in range(len(circuits))]
+        partition = apart if self._device.type == "cpu" else self._by_kind(circuits)
+        return self._partwise(circuits, inputs, partition, run, 1 << circuits[0].qubits)
 
     def _expectations(self, circuits: Sequence[Circuit], inputs: Inputs) -> Tensor:
-        def run(measurement: Measurement, part: Part) -> Tensor:
-            return part.expectations(measurement)
-
         n_observables = max(len(circuit.observables) for circuit in circuits)
         if n_observables == 0:
             return torch.zeros(len(circuits), inputs.groups, inputs.rows, 0, dtype=torch.float64)
         with_gradient = torch.is_grad_enabled() and (inputs.weights.requires_grad or inputs.features.requires_grad)
-        return self._by_kind(circuits, inputs, run, n_observables, with_gradient=with_gradient)
+        most_bytes = MAX_BYTES if with_gradient else _CACHED_BYTES
 
-    def _by_kind(
+        def run(members: Sequence[Circuit], of_members: Inputs) -> Tensor:
+            part, measurement = self._part(members, of_members)
+            measure = partial(Part.expectations, measurement=measurement)
+            return part.in_parts(measure, most_bytes=most_bytes, with_gradient=with_gradient)
+
+        n_amplitudes = inputs.groups * inputs.rows << circuits[0].qubits
+        partition = self._by_kind(circuits)
+        if self._device.type == "cpu" and n_amplitudes > _FEW_AMPLITUDES:
+            partition = [[i] for i in range(len(circuits))]
+        return self._partwise(circuits, inputs, partition, run, n_observables)
+
+    def _partwise(
         self,
         circuits: Sequence[Circuit],
         inputs: Inputs,
-        run: Callable[[Measurement, Part], Tensor],
+        partition: list[list[int]],
+        run: Callable[[Sequence[Circuit], Inputs], Tensor],
         width: int,
-        *,
-        with_gradient: bool,
     ) -> Tensor:
-        """Returns (C, groups, rows, width); circuits that are simulated alike go together."""
-        kinds = [self._kind(circuit) for circuit in circuits]
-        shape = len(circuits), inputs.groups, inputs.rows
-        weights, features = inputs.weights.to(self._device), inputs.features.to(self._device)
-        if len(set(kinds)) == 1:
-            found = self._of_kind(circuits, weights, features, shape, run, with_gradient=with_gradient)
-            return found.cpu().reshape(*shape, width)
-        whole: list[Tensor] = [weights] * len(circuits)
-        for kind in sorted(set(kinds)):
-            chosen = [i for i, one in enumerate(kinds) if one == kind]
-            members = [circuits[i] for i in chosen]
-            found = self._of_kind(
-                members, weights[chosen], features[chosen], (len(chosen), *shape[1:]), run, with_gradient=with_gradient
-            )
-            for i, one in zip(chosen, found.reshape(len(chosen), *shape[1:], -1), strict=True):
-                whole[i] = pad(one, (0, width - one.shape[-1]))
-        return torch.stack(whole).cpu()
+        """Returns (C, groups, rows, width) of `run` on each set of members."""
+        inputs = inputs.to(self._device)
+        shape = inputs.groups, inputs.rows
+        if len(partition) == 1:
+            return run(circuits, inputs).cpu().reshape(len(circuits), *shape, width)
+        found: dict[int, Tensor] = {}
+        for members in partition:
+            values = run([circuits[i] for i in members], inputs.of(members)).reshape(len(members), *shape, -1)
+            found |= zip(members, pad(values, (0, width - values.shape[-1])), strict=True)
+        return torch.stack([found[i] for i in range(len(circuits))]).cpu()
 
-    def _of_kind(
-        self,
-        circuits: Sequence[Circuit],
-        weights: Tensor,
-        features: Tensor,
-        shape: tuple[int, int, int],
-        run: Callable[[Measurement, Part], Tensor],
-        *,
-        with_gradient: bool,
-    ) -> Tensor:
-        _, groups, rows = shape
-        if rows > 1 and self._reads_features_late(circuits[0]):
+    def _part(self, circuits: Sequence[Circuit], inputs: Inputs) -> tuple[Part, Measurement]:
+        """Returns all of a call, with programs of circuits of one kind."""
+        weights, features, groups, rows = inputs.weights, inputs.features, inputs.groups, inputs.rows
+        if rows > 1 and self._schedule(circuits[0]).reads_features_late:
             # Rows share nothing behind the first block: each is a group of its own.
-            weights = weights[:, :, None].expand(*shape, -1).flatten(1, 2)
-            features = features.expand(*shape, -1).flatten(1, 2)[:, :, None]
+            weights = weights[:, :, None].expand(-1, groups, rows, -1).flatten(1, 2)
+            features = features.expand(-1, groups, rows, -1).flatten(1, 2)[:, :, None]
             groups, rows = groups * rows, 1
-        if len(circuits) > 1 and not self._pays_together(groups * rows << circuits[0].qubits):
-            apart = [
-                self._of_kind(
-                    [one], weights[i : i + 1], features[i : i + 1], (1, *shape[1:]), run, with_gradient=with_gradient
-                )
-                for i, one in enumerate(circuits)
-            ]
-            most = max(values.shape[-1] for values in apart)
-            return torch.cat([pad(values.reshape(1, *shape[1:], -1), (0, most - values.shape[-1])) for values in apart])
         program, measurement = self._prepare(circuits, has_rows=rows > 1)
-        part = Part(program, circuits, weights, features, groups, rows, self._complex)
-        n_bytes = MAX_BYTES if with_gradient else _CACHED_BYTES
-        return part.in_parts(partial(run, measurement), most_bytes=n_bytes, with_gradient=with_gradient)
+        return Part(program, circuits, weights, features, groups, rows, self._complex), measurement
 
-    def _pays_together(self, n_amplitudes: int) -> bool:
-        """Whether circuits with so many amplitudes each are cheaper side by side than one after the other.
-
-        One core gains where calls outweigh arithmetic; padding to the longest circuit costs more elsewhere.
-        """
-        return self._device.type != "cpu" or n_amplitudes <= _FEW_AMPLITUDES
+    def _by_kind(self, circuits: Sequence[Circuit]) -> list[list[int]]:
+        """Returns sets of circuits that are simulated alike."""
+        found: dict[tuple[int, bool], list[int]] = {}
+        for i, circuit in enumerate(circuits):
+            found.setdefault(self._kind(circuit), []).append(i)
+        return list(found.values())
 
     def _kind(self, circuit: Circuit) -> tuple[int, bool]:
         """Returns how many wires are prepared, and whether features come after the first block."""
         first = circuit.operations[:1]
-        return len(first[0].wires) if first and first[0].gate == AMPLITUDE else 0, self._reads_features_late(circuit)
-
-    def _reads_features_late(self, circuit: Circuit) -> bool:
-        return self._schedule(circuit).reads_features_late
+        n_prepared = len(first[0].wires) if first and first[0].gate == AMPLITUDE else 0
+        return n_prepared, self._schedule(circuit).reads_features_late
 
     def _schedule(self, circuit: Circuit, *, has_rows: bool = False) -> Schedule:
         key = id(circuit), has_rows

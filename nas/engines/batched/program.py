@@ -26,12 +26,12 @@ _WIDEST_RUN: Final = 5
 class AngleTable:
     """Angles as constants + scales · weights + scales · features; S slots a circuit."""
 
-    constants: Tensor  #: (S, C, …), float64, with 1 for each further axis
+    constants: Tensor  #: (C, …, S), float64, with 1 for each axis between
     by_weight: "Columns | None"
     by_feature: "Columns | None"
 
     def angles(self, weights: Tensor, features: Tensor) -> Tensor:
-        """Returns (S, C, …) of weights (W, C, …) and features (F, C, …) whose further axes broadcast."""
+        """Returns (C, …, S) of weights (C, …, W) and features (C, …, F) whose middle axes broadcast."""
         found = self.constants
         if self.by_weight is not None:
             found = self.by_weight.add_to(found, weights)
@@ -44,33 +44,33 @@ class AngleTable:
 class Columns:
     """Which column of a tensor each slot reads, and times what; 0 where it reads none."""
 
-    index: Tensor  #: (S, C, …), int64; (S,) for one circuit
-    scales: Tensor  #: (S, C, …), float64
+    index: Tensor  #: (C, …, S), int64; (S,) for one circuit
+    scales: Tensor  #: (C, …, S), float64
 
     def add_to(self, base: Tensor, values: Tensor) -> Tensor:
-        """Returns base + scales · columns, (S, C, …), of values (width, C, …)."""
+        """Returns base + scales · columns, (C, …, S), of values (C, …, width)."""
         if self.index.ndim == 1:
-            read = values.index_select(0, self.index)
+            read = values.index_select(-1, self.index)
         else:
-            read = values.gather(0, self.index.expand(-1, *values.shape[1:]))
+            read = values.gather(-1, self.index.expand(*values.shape[:-1], -1))
         return torch.addcmul(base, read, self.scales)
 
     def pull_back(self, gradient: Tensor, width: int) -> Tensor:
-        """Returns the gradient with respect to the values, (width, C, …), of one (S, C, …) with respect to angles."""
-        total = gradient.new_zeros((width, *gradient.shape[1:]))
+        """Returns the gradient with respect to the values, (C, …, width), of one (C, …, S) with respect to angles."""
+        total = gradient.new_zeros((*gradient.shape[:-1], width))
         scaled = gradient * self.scales
         if self.index.ndim == 1:
-            return total.index_add_(0, self.index, scaled)
-        return total.scatter_add_(0, self.index.expand(scaled.shape), scaled)
+            return total.index_add_(-1, self.index, scaled)
+        return total.scatter_add_(-1, self.index.expand(scaled.shape), scaled)
 
 
 @dataclass(frozen=True, slots=True)
 class RotationTable:
     """Matrices M = A + B cos h + C sin h of `depth` rotations on every wire of every block; dM/dh = G M."""
 
-    angles: AngleTable  #: of h; S = depth · n · B
-    coefficients: tuple[Tensor, Tensor, Tensor]  #: A, B, C: (8, S, C, …), real and imaginary parts in turn
-    generators: Tensor  #: Gᵀ, (4, S, C, …), complex
+    angles: AngleTable  #: of h; S = depth · B · n
+    coefficients: tuple[Tensor, Tensor, Tensor]  #: A, B, C: (C, …, S, 8), real and imaginary parts in turn
+    generators: Tensor  #: (C, …, S, 8): Re tr(Gρ) is its scalar product with the parts of ρ
     depth: int
     n_blocks: int
 
@@ -88,11 +88,11 @@ class PhaseTable:
 class Permutations:
     """ψ → signs · ψ[index] for every block, and where each index comes from."""
 
-    index: Tensor  #: (B, C, N), int64
+    index: Tensor  #: (C, B, N), int64
     inverse: Tensor
-    signs: Tensor | None  #: (B, C, N), real; None where all are 1
-    pairs: Tensor | None  #: (B, C, N²): `inverse` of both indices of a flattened matrix; for dense layouts
-    pair_signs: Tensor | None  #: (B, C, N²), signs of both
+    signs: Tensor | None  #: (C, B, N), real; None where all are 1
+    pairs: Tensor | None  #: (C, B, N²): `inverse` of both indices of a flattened matrix; for dense layouts
+    pair_signs: Tensor | None  #: (C, B, N²), signs of both
     is_active: NDArray[np.bool_]  #: (B,), whether anything moves or changes sign
 
 
@@ -123,8 +123,8 @@ class Program:
 
     n_circuits: int
     qubits: int
-    first: Stage  #: angles (S, C, G, R): they belong to rows
-    rest: Stage | None  #: angles (S, C, G): they belong to groups
+    first: Stage  #: angles (C, G, R, S): they belong to rows
+    rest: Stage | None  #: angles (C, G, S): they belong to groups
     n_weights: int
     n_features: int
     products: Tensor | None  #: (C, P, factors), feature indices whose products follow the features; F is the number 1
@@ -197,7 +197,7 @@ class _Columns:
         self._products: list[dict[tuple[int, ...], int]] = [{} for _ in circuits]
 
     def table(self, angles: list[list[tuple[Angle | None, float]]], n_axes: int) -> AngleTable:
-        """Returns the table of each circuit's angles, each times a factor, with axes behind the circuits."""
+        """Returns the table of each circuit's angles, each times a factor, with axes between circuits and slots."""
         shape = len(angles), len(angles[0])
         constants, scales, index = np.zeros(shape), np.zeros((2, *shape)), np.zeros((2, *shape), dtype=np.int64)
         for number, of_one in enumerate(angles):
@@ -210,17 +210,17 @@ class _Columns:
                 kind = 0 if angle.weight is not None else 1
                 index[kind, number, slot] = self._feature(number, angle) if angle.weight is None else angle.weight
                 scales[kind, number, slot] = angle.scale * factor
-        axes = shape[1], shape[0], *[1] * n_axes
+        axes = shape[0], *[1] * n_axes, shape[1]
         columns = [
             Columns(
-                self._tensor(index[kind].T.reshape(axes) if shape[0] > 1 else index[kind, 0]),
-                self._tensor(scales[kind].T.reshape(axes)),
+                self._tensor(index[kind].reshape(axes) if shape[0] > 1 else index[kind, 0]),
+                self._tensor(scales[kind].reshape(axes)),
             )
             if scales[kind].any()
             else None
             for kind in (0, 1)
         ]
-        return AngleTable(self._tensor(constants.T.reshape(axes)), *columns)
+        return AngleTable(self._tensor(constants.reshape(axes)), *columns)
 
     def products(self) -> Tensor | None:
         """Returns the products of features that were met, once every angle has been asked for."""
@@ -241,7 +241,7 @@ class _Columns:
         return self.n_features + products.setdefault(angle.features, len(products))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(values.copy()).to(self._device)
+        return torch.from_numpy(values).to(self._device)
 
 
 class _StageMaker:
@@ -264,7 +264,7 @@ class _StageMaker:
     def _rotations(
         self, blocks: list[list[Block]], n_blocks: int, n_axes: int
     ) -> tuple[RotationTable, NDArray[np.bool_]]:
-        wires = [[block.rotations[wire] for wire in range(self._qubits) for block in of_one] for of_one in blocks]
+        wires = [[block.rotations[wire] for block in of_one for wire in range(self._qubits)] for of_one in blocks]
         depth = max(1, max(len(rotations) for of_one in wires for rotations in of_one))
         slots = [
             [rotations[i] if i < len(rotations) else _PADDING for i in range(depth) for rotations in of_one]
@@ -272,18 +272,14 @@ class _StageMaker:
         ]
         angles = self._columns.table([[(one.angle, one.rate) for one in of_one] for of_one in slots], n_axes)
         a, b, c = (np.array([[getattr(one, name) for one in of_one] for of_one in slots]) for name in "abc")
-        generators = (c @ (a + b).conj().swapaxes(-1, -2)).swapaxes(-1, -2)
-        tensors = [self._parts(part, n_axes) for part in (a, b, c)]
-        parts = self._parts(generators, n_axes)
-        transposed = torch.complex(parts[0::2], parts[1::2])
+        generators = (c @ (a + b).conj().swapaxes(-1, -2)).swapaxes(-1, -2).conj()
+        shape = len(blocks), *[1] * n_axes, -1, 8
+        tensors = [
+            self._tensor(np.ascontiguousarray(part).view(float).reshape(shape)) for part in (a, b, c, generators)
+        ]
         is_active = np.any([[bool(rotations) for rotations in of_one] for of_one in wires], axis=0)
-        table = RotationTable(angles, (tensors[0], tensors[1], tensors[2]), transposed, depth, n_blocks)
-        return table, is_active.reshape(self._qubits, n_blocks).T
-
-    def _parts(self, matrices: NDArray[np.complex128], n_axes: int) -> Tensor:
-        """Returns real and imaginary parts, (8, S, C, …), of matrices (C, S, 2, 2)."""
-        parts = np.ascontiguousarray(matrices).view(float).reshape(*matrices.shape[:2], 8)
-        return self._tensor(parts.transpose(2, 1, 0).reshape(8, *parts.shape[1::-1], *[1] * n_axes))
+        table = RotationTable(angles, (tensors[0], tensors[1], tensors[2]), tensors[3], depth, n_blocks)
+        return table, is_active.reshape(n_blocks, self._qubits)
 
     def _phases(self, blocks: list[list[Block]], n_blocks: int, n_axes: int) -> PhaseTable | None:
         most = max(len(block.phases) for of_one in blocks for block in of_one)
@@ -304,8 +300,8 @@ class _StageMaker:
         if not is_active.any():
             return None
         found = [[permutation(block.permutations, self._qubits) for block in of_one] for of_one in blocks]
-        index = np.array([[one for one, _ in of_one] for of_one in found]).swapaxes(0, 1)
-        signs = np.array([[one for _, one in of_one] for of_one in found]).swapaxes(0, 1)
+        index = np.array([[one for one, _ in of_one] for of_one in found])
+        signs = np.array([[one for _, one in of_one] for of_one in found])
         inverse = np.argsort(index, axis=-1)
         is_signed = bool((signs < 0).any())
         pairs = pair_signs = None
@@ -315,7 +311,7 @@ class _StageMaker:
             moved = np.take_along_axis(signs, inverse, axis=-1)
             pair_signs = (moved[..., :, None] * moved[..., None, :]).reshape(shape)
         return Permutations(
-            torch.from_numpy(index.copy()).to(self._device),
+            torch.from_numpy(index).to(self._device),
             torch.from_numpy(inverse).to(self._device),
             self._tensor(signs) if is_signed else None,
             None if pairs is None else torch.from_numpy(pairs).to(self._device),
@@ -324,4 +320,4 @@ class _StageMaker:
         )
 
     def _tensor(self, values: NDArray[np.float64]) -> Tensor:
-        return torch.from_numpy(values.copy()).to(self._device, self._real)
+        return torch.from_numpy(values).to(self._device, self._real)

@@ -1,8 +1,5 @@
 """From angles to matrices and back: fused on each wire, and Kronecker products over runs of wires.
 
-Slots, wires and blocks stand in front and groups and rows behind, so that the smallest circuit and the longest column
-of draws are both a few operations on whole vectors: matrices are (2, 2, n, B, C, G[, R]).
-
 Backward, all that counts of the states around a block is, for each wire, ρ = Tr_others Σ ψ μᵀ behind its rotations,
 where dL = Re Σ μ dψ. For U = M_d … M_1 on that wire and dM_j/dh_j = G_j M_j,
 
@@ -16,67 +13,79 @@ from nas.engines.batched.program import PhaseTable, RotationTable
 
 
 def matrices_of(table: RotationTable, angles: Tensor) -> tuple[Tensor, ...]:
-    """Returns, in order of time, `depth` tensors (2, 2, n, B, …) complex, of angles (S, …)."""
+    """Returns, in order of time, `depth` tensors (C, …, B, n, 2, 2) complex, of angles (C, …, S)."""
     a, b, c = table.coefficients
-    parts = torch.addcmul(torch.addcmul(a, angles.cos().to(a.dtype), b), angles.sin().to(a.dtype), c)
-    entries = torch.complex(parts[0::2], parts[1::2])
-    return entries.view(2, 2, table.depth, -1, table.n_blocks, *angles.shape[1:]).unbind(2)
+    cosines, sines = angles.cos().to(a.dtype).unsqueeze(-1), angles.sin().to(a.dtype).unsqueeze(-1)
+    parts = torch.addcmul(torch.addcmul(a, cosines, b), sines, c)
+    shape = (*angles.shape[:-1], table.depth, table.n_blocks, -1, 2, 2, 2)
+    return torch.view_as_complex(parts.view(shape)).unbind(-5)
 
 
 def fused(matrices: tuple[Tensor, ...]) -> Tensor:
-    """Returns the products of matrices in order of time, (2, 2, …)."""
+    """Returns the products of matrices in order of time, (…, 2, 2)."""
     product = matrices[0]
-    for later in matrices[1:]:
-        product = _product(later, product)
+    for matrix in matrices[1:]:
+        product = _product(matrix, product)
     return product
 
 
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    first = left[:, 0].unsqueeze(1) * right[0]
-    return torch.addcmul(first, left[:, 1].unsqueeze(1), right[1])
-
-
-def product_states(matrices: tuple[Tensor, ...]) -> Tensor:
-    """Returns what the products of one block's matrices make of |0…0⟩, (2^n, …)."""
-    columns = matrices[0][:, 0, :, 0]
-    for later in matrices[1:]:
-        columns = torch.addcmul(later[:, 0, :, 0] * columns[0], later[:, 1, :, 0], columns[1])
-    states = columns[:, 0]
-    for wire in range(1, columns.shape[1]):
-        states = (states.unsqueeze(1) * columns[:, wire]).flatten(0, 1)
-    return states
-
-
-def kronecker(matrices: Tensor) -> Tensor:
-    """Returns ⊗ U_w, (B, X, 2^k, 2^k), of matrices (2, 2, k, B, …)."""
-    product = matrices[:, :, 0]
-    for wire in range(1, matrices.shape[2]):
-        left = product.unsqueeze(2).unsqueeze(1)
-        product = (left * matrices[:, :, wire].unsqueeze(1)).flatten(2, 3).flatten(0, 1)
-    return product.flatten(3).permute(2, 3, 0, 1).contiguous()
+def fused_columns(matrices: tuple[Tensor, ...]) -> Tensor:
+    """Returns what the products make of |0⟩, (…, 2)."""
+    column = matrices[0][..., 0]
+    for matrix in matrices[1:]:
+        column = (matrix * column.unsqueeze(-2)).sum(-1)
+    return column
 
 
 def angle_gradient(table: RotationTable, matrices: tuple[Tensor, ...], reduced: Tensor) -> Tensor:
-    """Returns ∂L/∂h, (S, …) float64, of reduced matrices ρ (2, 2, n, B, …), first index that of ψ."""
+    """Returns ∂L/∂h, (C, …, S) float64, of reduced matrices ρ (C, …, B, n, 2, 2), first index that of ψ."""
     rhos = [reduced]
     for matrix in matrices[:0:-1]:
-        adjoint = matrix.transpose(0, 1).conj().resolve_conj()
-        rhos.append(_product(adjoint, _product(rhos[-1], matrix)))
-    stacked = torch.stack(rhos[::-1], 2).flatten(2, 4).flatten(0, 1)
-    return (stacked * table.generators).sum(0).real.double()
+        rhos.append(_product(matrix.mH, _product(rhos[-1], matrix)))
+    stacked = reduced if len(rhos) == 1 else torch.stack(rhos[::-1], -5)
+    parts = torch.view_as_real(stacked).view(*reduced.shape[:-4], -1, 8)
+    return (parts * table.generators).sum(-1).double()
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    return left @ right
+
+
+def product_states(columns: Tensor) -> Tensor:
+    """Returns ⊗ u_w, (…, 2^n), of vectors (…, n, 2), by halves."""
+    n_wires = columns.shape[-2]
+    if n_wires == 1:
+        return columns.squeeze(-2)
+    left, right = columns.tensor_split([n_wires // 2], -2)
+    return (product_states(left).unsqueeze(-1) * product_states(right).unsqueeze(-2)).flatten(-2)
+
+
+def kronecker(matrices: Tensor) -> Tensor:
+    """Returns ⊗ U_w, (…, 2^k, 2^k), of matrices (…, k, 2, 2), by halves."""
+    n_wires = matrices.shape[-3]
+    if n_wires == 1:
+        return matrices.squeeze(-3)
+    if n_wires % 2 == 0:
+        # Both halves in one go.
+        halves = kronecker(matrices.view(*matrices.shape[:-3], 2, n_wires // 2, 2, 2))
+        left, right = halves.unbind(-3)
+    else:
+        left, right = (kronecker(half) for half in matrices.tensor_split([n_wires // 2], -3))
+    product = left.unsqueeze(-1).unsqueeze(-3) * right.unsqueeze(-2).unsqueeze(-4)
+    return product.reshape(*matrices.shape[:-3], 1 << n_wires, 1 << n_wires)
 
 
 def phases_of(table: PhaseTable, angles: Tensor, complex_dtype: torch.dtype) -> Tensor:
-    """Returns exp(i Σ h e(x)) of every block, (C, B, …, N) complex, of angles (S, C, …)."""
+    """Returns exp(i Σ h e(x)) of every block, (C, …, B, N) complex, of angles (C, …, S)."""
     n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
-    by_block = angles.to(table.eigenvalues.dtype).reshape(n_blocks, n_phases, n_circuits, -1).permute(2, 0, 3, 1)
-    turns = by_block @ table.eigenvalues
-    found = torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
-    return found.view(n_circuits, n_blocks, *angles.shape[2:], size)
+    rows = angles.to(table.eigenvalues.dtype).reshape(n_circuits, -1, n_blocks, n_phases).transpose(1, 2)
+    turns = (rows @ table.eigenvalues).transpose(1, 2).reshape(*angles.shape[:-1], n_blocks, size)
+    return torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
 
 
 def phase_gradient(table: PhaseTable, overlaps: Tensor) -> Tensor:
-    """Returns ∂L/∂h = −Σ_x e(x) Im ψ(x) μ(x), (S, C, …) float64, of overlaps ψμ (C, B, …, N)."""
-    n_circuits, n_blocks, _, size = table.eigenvalues.shape
-    found = overlaps.imag.reshape(n_circuits, n_blocks, -1, size) @ table.eigenvalues.mT
-    return -found.permute(1, 3, 0, 2).reshape(-1, n_circuits, *overlaps.shape[2:-1]).double()
+    """Returns ∂L/∂h = −Σ_x e(x) Im ψ(x) μ(x), (C, …, S) float64, of overlaps ψμ (C, …, B, N)."""
+    n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
+    rows = overlaps.imag.reshape(n_circuits, -1, n_blocks, size).transpose(1, 2)
+    found = (rows @ table.eigenvalues.mT).transpose(1, 2)
+    return -found.reshape(*overlaps.shape[:-2], n_blocks * n_phases).double()

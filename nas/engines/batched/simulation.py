@@ -17,6 +17,7 @@ from nas.engines.batched.program import AngleTable, Program
 from nas.engines.batched.rotations import (
     angle_gradient,
     fused,
+    fused_columns,
     kronecker,
     matrices_of,
     phase_gradient,
@@ -27,7 +28,7 @@ from nas.engines.batched.rotations import (
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A program on groups and rows of numbers.
+    """A program on groups and rows of numbers; what is the same for every call with these shapes.
 
     Rows differ in features only, and only the first block reads them, unless there is one row a group.
     """
@@ -38,10 +39,9 @@ class Simulation:
 
     def states(self, weights: Tensor, features: Tensor, prepared: Tensor | None) -> Tensor:
         """Returns the final states, (C, G, R, N), without gradient; see `expectations`."""
-        columns = _Columns(weights, features)
-        first, rest = _First(self, columns, prepared), _Rest.of(self, columns)
+        first, rest = _First(self, weights, features, prepared), _Rest.of(self, weights, features)
         states = first.run()
-        return (states if rest is None else rest.chain.run(states)).view(*columns.shape, -1)
+        return (states if rest is None else rest.chain.run(states)).view(*first.shape, -1)
 
     def expectations(
         self, measurement: Measurement, weights: Tensor, features: Tensor, prepared: Tensor | None
@@ -57,47 +57,6 @@ class Simulation:
         return _Expectations.apply(self, measurement, weights, features, prepared)  # type: ignore[no-any-return,no-untyped-call]  # torch
 
 
-class _Columns:
-    """Weights (W, C, G) and features (F, C, G or 1, R), and the sums of the gradients with respect to them."""
-
-    def __init__(self, weights: Tensor, features: Tensor) -> None:
-        self.shape = (*weights.shape[:2], features.shape[2])
-        self.weights = weights.permute(2, 0, 1).contiguous()
-        self.features = features.permute(3, 0, 1, 2).contiguous()
-        self._by_weight: Tensor | None = None
-        self._by_feature: Tensor | None = None
-
-    def angles_of_rows(self, table: AngleTable) -> Tensor:
-        """Returns (S, C, G, R)."""
-        found = table.angles(self.weights.unsqueeze(-1), self.features)
-        return found if found.shape[1:] == self.shape else found.expand(-1, *self.shape)
-
-    def angles_of_groups(self, table: AngleTable) -> Tensor:
-        """Returns (S, C, G). With several rows a group, no such angle reads features."""
-        found = table.angles(self.weights, self.features[..., 0])
-        return found if found.shape[1:] == self.shape[:2] else found.expand(-1, *self.shape[:2])
-
-    def add(self, table: AngleTable, gradient: Tensor) -> None:
-        """Adds the gradient of angles, (S, C, G, R) or (S, C, G), to those of weights and features."""
-        has_rows = gradient.ndim == self.features.ndim
-        if table.by_weight is not None:
-            summed = gradient.sum(-1, keepdim=True) if has_rows else gradient
-            found = table.by_weight.pull_back(summed, len(self.weights)).view(self.weights.shape)
-            self._by_weight = found if self._by_weight is None else self._by_weight + found
-        if table.by_feature is not None:
-            found = table.by_feature.pull_back(gradient, len(self.features))
-            found = found if has_rows else found.unsqueeze(-1)
-            if self.features.shape[2] < found.shape[2]:
-                found = found.sum(2, keepdim=True)
-            self._by_feature = found if self._by_feature is None else self._by_feature + found
-
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """Returns those of weights (C, G, W) and features (C, G or 1, R, F)."""
-        by_weight = torch.zeros_like(self.weights) if self._by_weight is None else self._by_weight
-        by_feature = torch.zeros_like(self.features) if self._by_feature is None else self._by_feature
-        return by_weight.permute(1, 2, 0), by_feature.permute(1, 2, 3, 0)
-
-
 class _Expectations(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -108,140 +67,178 @@ class _Expectations(torch.autograd.Function):
         features: Tensor,
         prepared: Tensor | None,
     ) -> Tensor:
-        columns = _Columns(weights, features)
-        first, rest = _First(simulation, columns, prepared), _Rest.of(simulation, columns)
+        first, rest = _First(simulation, weights, features, prepared), _Rest.of(simulation, weights, features)
         needs_gradient = any(ctx.needs_input_grad)
         kept: list[Tensor] | None = [] if simulation.keeps_states and needs_gradient else None
         states = first.run()
         if rest is not None:
             states = rest.chain.run(states, keep=kept)
         if needs_gradient:
-            ctx.parts = simulation, measurement, columns, first, rest, kept, states
+            ctx.save_for_backward(weights, features, prepared)
+            ctx.parts = simulation, measurement, first, rest, kept, states
         n_circuits = simulation.program.n_circuits
-        return measurement.expectations(states.view(n_circuits, -1, states.shape[-1])).view(*columns.shape, -1)
+        return measurement.expectations(states.view(n_circuits, -1, states.shape[-1])).view(*first.shape, -1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor | None, ...]:
-        simulation, measurement, columns, first, rest, kept, states = ctx.parts
+        weights, features, prepared = ctx.saved_tensors
+        simulation, measurement, first, rest, kept, states = ctx.parts
         ctx.parts = None
         n_circuits = simulation.program.n_circuits
         by_circuit = states.view(n_circuits, -1, states.shape[-1]), by_value.reshape(n_circuits, -1, by_value.shape[-1])
         cotangent = measurement.cotangents(*by_circuit).view(states.shape)
+        by_weight, by_feature = _Sum(weights), _Sum(features)
         if rest is not None:
-            cotangent = rest.pull_back(states, cotangent, kept)
-        cotangent = first.pull_back(cotangent)
-        by_prepared = cotangent.conj().view(*columns.shape, -1) if ctx.needs_input_grad[4] else None
-        return None, None, *columns.gradients(), by_prepared
+            cotangent = rest.pull_back(states, cotangent, kept, by_weight, by_feature)
+        cotangent = first.pull_back(cotangent, by_weight, by_feature)
+        by_prepared = None if prepared is None else cotangent.conj().view(prepared.shape)
+        return None, None, by_weight.total(), by_feature.total(), by_prepared
+
+
+class _Sum:
+    """A gradient that several tables add to; axes on which the values are 1 are summed over."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+        self._total: Tensor | None = None
+        self.width = values.shape[-1]
+
+    def add(self, gradient: Tensor) -> None:
+        axes = [i for i, size in enumerate(self._values.shape) if size == 1 and gradient.shape[i] > 1]
+        if axes:
+            gradient = gradient.sum(axes, keepdim=True)
+        self._total = gradient if self._total is None else self._total + gradient
+
+    def total(self) -> Tensor:
+        return torch.zeros_like(self._values) if self._total is None else self._total
+
+
+def _spread(table: AngleTable, gradient: Tensor, by_weight: _Sum, by_feature: _Sum, *, of_rows: bool) -> None:
+    """Adds ∂L/∂h, (C, G, R, S) or (C, G, S), to the gradients of weights (C, G, W) and features (C, G, R, F)."""
+    if table.by_weight is not None:
+        summed = gradient.sum(2, keepdim=True) if of_rows else gradient
+        pulled = table.by_weight.pull_back(summed, by_weight.width)
+        by_weight.add(pulled.squeeze(2) if of_rows else pulled)
+    if table.by_feature is not None:
+        by_row = gradient if of_rows else gradient.unsqueeze(2)
+        by_feature.add(table.by_feature.pull_back(by_row, by_feature.width))
 
 
 class _First:
     """The first block: it makes the states, and its angles belong to rows."""
 
-    def __init__(self, simulation: Simulation, columns: _Columns, prepared: Tensor | None) -> None:
-        self._columns, self._prepared = columns, prepared
+    def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor, prepared: Tensor | None) -> None:
+        self._prepared = prepared
         self._stage = simulation.program.first
-        self._n_circuits = simulation.program.n_circuits
+        self.shape = (*weights.shape[:2], features.shape[2])
+        by_row = weights.unsqueeze(2), features
         self._matrices: tuple[Tensor, ...] = ()
         if prepared is None:
-            angles = columns.angles_of_rows(self._stage.rotations.angles)
+            angles = _at(self._stage.rotations.angles.angles(*by_row), self.shape)
             self._matrices = matrices_of(self._stage.rotations, angles)
         self._phases: Tensor | None = None
         if self._stage.phases is not None:
-            angles = columns.angles_of_rows(self._stage.phases.angles)
-            self._phases = self._by_group(phases_of(self._stage.phases, angles, simulation.complex_dtype))
-
-    def _by_group(self, values: Tensor) -> Tensor:
-        """Returns values (C, …, N) of all groups and rows as (X, R, N)."""
-        return values.reshape(-1, self._columns.shape[2], values.shape[-1])
+            angles = self._stage.phases.angles.angles(*by_row)
+            turns = phases_of(self._stage.phases, angles, simulation.complex_dtype)
+            self._phases = turns.squeeze(-2).expand(*self.shape, -1).flatten(0, 1)
+        self._states: Tensor | None = None
 
     def run(self) -> Tensor:
         """Returns the states behind the block, (X, R, N)."""
         if self._prepared is None:
-            product = product_states(self._matrices)
-            states = self._by_group(product.flatten(1).T.contiguous())
+            states = product_states(fused_columns(self._matrices).squeeze(-3)).flatten(0, 1)
         else:
-            states = self._by_group(self._prepared)
+            states = self._prepared.flatten(0, 1)
         self._states = states
         if self._phases is not None:
             states = states * self._phases
         if self._stage.permutations is not None:
-            states = permute(self._stage.permutations, 0, states, self._n_circuits)
+            states = permute(self._stage.permutations, 0, states, self.shape[0])
         return states
 
-    def pull_back(self, cotangent: Tensor) -> Tensor:
+    def pull_back(self, cotangent: Tensor, by_weight: _Sum, by_feature: _Sum) -> Tensor:
         """Adds the gradients of the block, and returns μ before it."""
+        assert self._states is not None
         if self._stage.permutations is not None:
-            cotangent = permute_back(self._stage.permutations, 0, cotangent, self._n_circuits)
+            cotangent = permute_back(self._stage.permutations, 0, cotangent, self.shape[0])
         if self._phases is not None and self._stage.phases is not None:
             cotangent = cotangent * self._phases
-            overlaps = (self._states * cotangent).view(self._n_circuits, 1, *self._columns.shape[1:], -1)
-            self._columns.add(self._stage.phases.angles, phase_gradient(self._stage.phases, overlaps))
+            overlaps = (self._states * cotangent).view(*self.shape, 1, -1)
+            by_phase = phase_gradient(self._stage.phases, overlaps)
+            _spread(self._stage.phases.angles, by_phase, by_weight, by_feature, of_rows=True)
         if self._prepared is None:
             runs = self._stage.runs
-            pair = [side.view(1, -1, 1, side.shape[-1]) for side in (self._states, cotangent)]
-            found = [reduced(runs, pair[0], pair[1], number) for number in range(len(runs))]
-            rho = _by_wire(runs, found).view(2, 2, -1, 1, *self._columns.shape)
+            states, cotangents = (side.view(-1, 1, 1, side.shape[-1]) for side in (self._states, cotangent))
+            rho = _by_wire(runs, [reduced(runs, states, cotangents, number) for number in range(len(runs))], self.shape)
             by_angle = angle_gradient(self._stage.rotations, self._matrices, rho)
-            self._columns.add(self._stage.rotations.angles, by_angle)
+            _spread(self._stage.rotations.angles, by_angle, by_weight, by_feature, of_rows=True)
         return cotangent
 
 
 class _Rest:
     """The blocks behind the first: their angles belong to groups."""
 
-    def __init__(self, simulation: Simulation, columns: _Columns) -> None:
+    def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor) -> None:
         assert simulation.program.rest is not None
-        self._columns, self._stage = columns, simulation.program.rest
-        self._matrices = matrices_of(self._stage.rotations, columns.angles_of_groups(self._stage.rotations.angles))
+        self._stage = simulation.program.rest
+        self._shape = weights.shape[:2]
+        # With several rows a group, no block here reads features.
+        by_group = weights, features[:, :, 0]
+        angles = _at(self._stage.rotations.angles.angles(*by_group), self._shape)
+        self._matrices = matrices_of(self._stage.rotations, angles)
         wires = fused(self._matrices)
-        runs = [kronecker(run) for run in torch.split(wires, list(self._stage.runs), 2)]
+        runs = [kronecker(run).flatten(0, 1) for run in torch.split(wires, list(self._stage.runs), -3)]
         turns: Tensor | None = None
         if self._stage.phases is not None:
-            angles = columns.angles_of_groups(self._stage.phases.angles)
-            found = phases_of(self._stage.phases, angles, simulation.complex_dtype)
-            turns = found.transpose(0, 1).flatten(1, 2)
+            angles = _at(self._stage.phases.angles.angles(*by_group), self._shape)
+            turns = phases_of(self._stage.phases, angles, simulation.complex_dtype).flatten(0, 1)
         self.chain = Chain(self._stage, simulation.program.n_circuits, runs, turns)
 
     @classmethod
-    def of(cls, simulation: Simulation, columns: _Columns) -> "_Rest | None":
+    def of(cls, simulation: Simulation, weights: Tensor, features: Tensor) -> "_Rest | None":
         """Returns the blocks, or None where there are none."""
-        return None if simulation.program.rest is None else cls(simulation, columns)
+        return None if simulation.program.rest is None else cls(simulation, weights, features)
 
-    def pull_back(self, states: Tensor, cotangent: Tensor, kept: list[Tensor] | None) -> Tensor:
+    def pull_back(
+        self, states: Tensor, cotangent: Tensor, kept: list[Tensor] | None, by_weight: _Sum, by_feature: _Sum
+    ) -> Tensor:
         """Adds the gradients of the blocks, and returns μ before them."""
-        shape = self._columns.shape[:2]
         cotangent, by_run, overlaps, _ = self.chain.pull_back(states, cotangent, kept)
-        rho = _by_wire(self._stage.runs, by_run).unflatten(-1, shape)  # type: ignore[no-untyped-call]  # torch
-        self._columns.add(self._stage.rotations.angles, angle_gradient(self._stage.rotations, self._matrices, rho))
+        rho = _by_wire(self._stage.runs, by_run, self._shape)
+        by_angle = angle_gradient(self._stage.rotations, self._matrices, rho)
+        _spread(self._stage.rotations.angles, by_angle, by_weight, by_feature, of_rows=False)
         if overlaps is not None and self._stage.phases is not None:
-            by_circuit = overlaps.view(-1, *shape, overlaps.shape[-1]).transpose(0, 1)
-            self._columns.add(self._stage.phases.angles, phase_gradient(self._stage.phases, by_circuit))
+            by_phase = phase_gradient(self._stage.phases, overlaps.view(*self._shape, *overlaps.shape[1:]))
+            _spread(self._stage.phases.angles, by_phase, by_weight, by_feature, of_rows=False)
         return cotangent
 
 
-def _by_wire(runs: tuple[int, ...], by_run: list[Tensor]) -> Tensor:
-    """Returns each wire's 2 × 2 partial trace, (2, 2, n, B, X), of each run's (B, X, 2^k, 2^k)."""
+def _at(angles: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns angles (C, …, S) at the full size of the axes in front of S."""
+    return angles if angles.shape[:-1] == shape else angles.expand(*shape, -1)
+
+
+def _by_wire(runs: tuple[int, ...], by_run: list[Tensor], shape: tuple[int, ...]) -> Tensor:
+    """Returns each wire's 2 × 2 partial trace, (shape, B, n, 2, 2), of each run's (X, B, 2^k, 2^k)."""
     found = [
-        (_partial_traces(k, matrix.dtype, matrix.device) @ matrix.flatten(2).flatten(0, 1).mT).view(
-            2, 2, k, *matrix.shape[:2]
-        )
+        (matrix.flatten(-2) @ _partial_traces(k, matrix.dtype, matrix.device)).view(*shape, matrix.shape[1], k, 2, 2)
         for k, matrix in zip(runs, by_run, strict=True)
     ]
-    return found[0] if len(found) == 1 else torch.cat(found, 2)
+    return found[0] if len(found) == 1 else torch.cat(found, -3)
 
 
 @cache
 def _partial_traces(n_wires: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns the (4k, 4^k) matrix that takes a flattened 2^k × 2^k to its k partial traces, (2, 2, k) flattened."""
+    """Returns the (4^k, 4k) matrix that takes a flattened 2^k × 2^k to the partial traces of its k wires."""
     size = 1 << n_wires
     row, column = torch.arange(size)[:, None], torch.arange(size)[None]
-    traces = torch.zeros(2, 2, n_wires, size, size)
+    traces = torch.zeros(size, size, n_wires, 2, 2)
     for wire in range(n_wires):
         bit = 1 << (n_wires - 1 - wire)
         is_same_elsewhere = (row & ~bit) == (column & ~bit)
         for i in (0, 1):
             for j in (0, 1):
                 is_entry = is_same_elsewhere & (((row & bit) > 0) == i) & (((column & bit) > 0) == j)
-                traces[i, j, wire] = is_entry.float()
-    return traces.view(-1, size * size).to(device, dtype)
+                traces[:, :, wire, i, j] = is_entry.float()
+    return traces.view(size * size, -1).to(device, dtype)

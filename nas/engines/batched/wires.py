@@ -1,8 +1,8 @@
 """States of many groups of one narrow circuit, wire by wire, with the groups innermost.
 
 With weights of its own for every state, each 2 × 2 serves one state only: products of tiny matrices would be all
-set-up, while a wire's rotation of all groups at once is four fused multiplications of long vectors. States are
-(2^n, G) here, and there is no gradient.
+set-up, while a wire's rotation of all groups at once is four fused multiplications of long vectors. Matrices are
+(2, 2, B, n, G) and states (2^n, G) here, and there is no gradient.
 """
 
 from typing import Final
@@ -10,8 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nas.engines.batched.program import Program, Stage
-from nas.engines.batched.rotations import fused, matrices_of, phases_of, product_states
+from nas.engines.batched.program import AngleTable, PhaseTable, Program, RotationTable, Stage
 
 #: Wider states are cheaper by matrix products: a pass over them for every wire is more than their arithmetic.
 WIDEST: Final = 6
@@ -22,24 +21,62 @@ FEWEST_GROUPS: Final = 64
 
 def states(program: Program, weights: Tensor, features: Tensor, complex_dtype: torch.dtype) -> Tensor:
     """Returns (G, 2^n) of weights (G, W) and features (G or 1, F), for a program of one circuit without preparation."""
-    columns = weights.T.contiguous()[:, None], features.T.contiguous()[:, None]
-    shape = 1, len(weights)
-    angles = program.first.rotations.angles.angles(columns[0][..., None], columns[1][..., None])
-    state = product_states(matrices_of(program.first.rotations, angles.expand(-1, *shape, 1))).flatten(1)
+    columns = weights.T.contiguous(), features.T.contiguous()
+    state = _product_state(_matrices(program.first.rotations, columns))
     for stage in (program.first, program.rest):
         if stage is None:
             continue
-        matrices = None
-        if stage is not program.first:
-            angles = stage.rotations.angles.angles(*columns).expand(-1, *shape)
-            matrices = fused(matrices_of(stage.rotations, angles)).squeeze(-2)
-        phases = _phases(stage, columns, shape, complex_dtype)
+        matrices = None if stage is program.first else _fused(_matrices(stage.rotations, columns))
+        phases = None if stage.phases is None else _phases(stage.phases, columns, complex_dtype)
         for block in range(stage.n_blocks):
             if matrices is not None:
-                for wire in range(program.qubits):
-                    state = _rotate(state, matrices[:, :, wire, block], wire)
+                state = _rotate_all(state, matrices[:, :, block])
             state = _finish(stage, block, state, phases)
-    return state.T
+    return state.T.contiguous()
+
+
+def _angles(table: AngleTable, columns: tuple[Tensor, Tensor]) -> Tensor:
+    """Returns (S, G) of columns of weights (W, G) and features (F, G or 1)."""
+    found = table.constants.view(-1, 1)
+    for read, values in zip((table.by_weight, table.by_feature), columns, strict=True):
+        if read is not None:
+            found = torch.addcmul(found, values.index_select(0, read.index), read.scales.view(-1, 1))
+    return found.expand(-1, columns[0].shape[1])
+
+
+def _matrices(table: RotationTable, columns: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Returns, in order of time, `depth` tensors (2, 2, B, n, G)."""
+    angles = _angles(table.angles, columns)
+    a, b, c = (part.view(-1, 8).T.unsqueeze(-1) for part in table.coefficients)
+    parts = torch.addcmul(torch.addcmul(a, angles.cos().to(a.dtype), b), angles.sin().to(a.dtype), c)
+    entries = torch.complex(parts[0::2], parts[1::2])
+    return entries.view(2, 2, table.depth, table.n_blocks, -1, angles.shape[1]).unbind(2)
+
+
+def _fused(matrices: tuple[Tensor, ...]) -> Tensor:
+    product = matrices[0]
+    for later in matrices[1:]:
+        first = later[:, 0].unsqueeze(1) * product[0].unsqueeze(0)
+        product = torch.addcmul(first, later[:, 1].unsqueeze(1), product[1].unsqueeze(0))
+    return product
+
+
+def _product_state(matrices: tuple[Tensor, ...]) -> Tensor:
+    """Returns what one block of matrices makes of |0…0⟩, (2^n, G)."""
+    columns = matrices[0][:, 0, 0]
+    for later in matrices[1:]:
+        columns = torch.addcmul(later[:, 0, 0] * columns[0], later[:, 1, 0], columns[1])
+    state = columns[:, 0]
+    for wire in range(1, columns.shape[1]):
+        state = (state.unsqueeze(1) * columns[:, wire]).flatten(0, 1)
+    return state
+
+
+def _rotate_all(state: Tensor, matrices: Tensor) -> Tensor:
+    """Returns the state with every wire rotated by its own of (2, 2, n, G)."""
+    for wire in range(matrices.shape[2]):
+        state = _rotate(state, matrices[:, :, wire], wire)
+    return state
 
 
 def _rotate(state: Tensor, matrix: Tensor, wire: int) -> Tensor:
@@ -54,19 +91,11 @@ def _rotate(state: Tensor, matrix: Tensor, wire: int) -> Tensor:
     return rotated.view(state.shape)
 
 
-def _phases(
-    stage: Stage, columns: tuple[Tensor, Tensor], shape: tuple[int, int], complex_dtype: torch.dtype
-) -> Tensor | None:
+def _phases(table: PhaseTable, columns: tuple[Tensor, Tensor], complex_dtype: torch.dtype) -> Tensor:
     """Returns (B, N, G)."""
-    if stage.phases is None:
-        return None
-    n_axes = stage.phases.angles.constants.ndim - 2
-    angles = stage.phases.angles.angles(*(values if n_axes == 1 else values[..., None] for values in columns))
-    return (
-        phases_of(stage.phases, angles.expand(-1, *shape, *[1] * (n_axes - 1)), complex_dtype)
-        .view(stage.n_blocks, shape[1], -1)
-        .mT
-    )
+    angles = _angles(table.angles, columns).to(table.eigenvalues.dtype)
+    turns = table.eigenvalues[0].mT @ angles.reshape(*table.eigenvalues.shape[1:3], -1)
+    return torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
 
 
 def _finish(stage: Stage, block: int, state: Tensor, phases: Tensor | None) -> Tensor:
@@ -75,7 +104,7 @@ def _finish(stage: Stage, block: int, state: Tensor, phases: Tensor | None) -> T
         state = state * phases[block]
     permutations = stage.permutations
     if permutations is not None and permutations.is_active[block]:
-        state = state.index_select(0, permutations.index[block, 0])
+        state = state.index_select(0, permutations.index[0, block])
         if permutations.signs is not None:
-            state = state * permutations.signs[block, 0].unsqueeze(-1)
+            state = state * permutations.signs[0, block].unsqueeze(-1)
     return state
