@@ -6,10 +6,12 @@ Rooms, each importing only those below it:
     algorithms | training   proposes candidates | fits hybrid models
     metrics                 what is measured, one file a metric
     engines                 simulate circuits
+    calibration             how fast the engines of a machine are, and what follows
     circuits                a genome as a list of operations, and its renderings
     space                   genes, genomes, and the space they are drawn from
     spec                    what a person submits, and every limit on it
     errors                  why an evaluation can fail
 
-`spec`, `space` and `circuits` are plain Python, so the API can import them without torch or PennyLane.
+`spec`, `space`, `circuits` and `calibration` are plain Python: the API and the controller import them without torch or
+PennyLane.
 """
