@@ -30,6 +30,8 @@ class DefaultQubit(RowEngine):
     """Reference engine in Python; fastest of PennyLane's below about ten qubits."""
 
     def __init__(self, name: str, precision: Precision, device: str = "cpu") -> None:
+        if precision != "complex128":
+            raise ValueError(f"{name} computes in complex128, not in {precision}; take another engine")
         super().__init__(name, precision, device)
         # Nothing is sampled here; without a seed, the device would take one from NumPy's global generator.
         self._device = qml.device("default.qubit", seed=0)

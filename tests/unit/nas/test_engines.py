@@ -39,6 +39,11 @@ def test_a_split_batch_has_the_gradients_of_a_whole_one(monkeypatch):
     torch.testing.assert_close(split, whole, rtol=0.0, atol=AGREEMENT)
 
 
+def test_default_qubit_refuses_single_precision_rather_than_not_having_it():
+    with pytest.raises(ValueError, match=r"default.qubit computes in complex128, not in complex64"):
+        make_engine("default.qubit", "complex64")
+
+
 def opening_fails_with(monkeypatch, error):
     def fail(*_args, **_kwargs):
         raise error
