@@ -82,10 +82,10 @@ class Batched(Engine):
             measure = partial(Part.expectations, measurement=measurement)
             return part.in_parts(measure, most_bytes=most_bytes, with_gradient=with_gradient)
 
-        n_amplitudes = inputs.groups * inputs.rows << circuits[0].qubits
-        partition = self._by_kind(circuits)
-        if self._device.type == "cpu" and n_amplitudes > _FEW_AMPLITUDES:
-            partition = [[i] for i in range(len(circuits))]
+        # A core gains where calls outweigh arithmetic: on batches of data, not on draws of weights.
+        is_small = inputs.groups == 1 and inputs.rows << circuits[0].qubits <= _FEW_AMPLITUDES
+        is_apart = self._device.type == "cpu" and not is_small
+        partition = [[i] for i in range(len(circuits))] if is_apart else self._by_kind(circuits)
         return self._partwise(circuits, inputs, partition, run, n_observables)
 
     def _partwise(

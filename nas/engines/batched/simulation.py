@@ -121,8 +121,8 @@ def _spread(table: AngleTable, gradient: Tensor, by_weight: _Sum, by_feature: _S
         pulled = table.by_weight.pull_back(summed, by_weight.width)
         by_weight.add(pulled.squeeze(2) if of_rows else pulled)
     if table.by_feature is not None:
-        by_row = gradient if of_rows else gradient.unsqueeze(2)
-        by_feature.add(table.by_feature.pull_back(by_row, by_feature.width))
+        pulled = table.by_feature.pull_back(gradient, by_feature.width)
+        by_feature.add(pulled if of_rows else pulled.unsqueeze(2))
 
 
 class _First:

@@ -14,12 +14,13 @@ from nas.space import SearchSpace
 from nas.spec import parse_spec
 from nas.spec.search import GradientSettings, Training
 from nas.training.datasets import Data, load, principal_components, side_by_side
-from nas.training.fit import Fit
+from nas.training.fit import _OPTIMIZERS, Fit, _Descent
 from nas.training.fit import fit as fit_bundle
 from nas.training.gradients import loss_gradients
 from nas.training.hybrid import HybridNetworks, Parameters
 
 ROUNDING = 1e-12
+SCALED_STEP = 1e-9  # steps divide by the root of squared gradients, which magnifies rounding where they are small
 
 
 def network(mode="full-hybrid", dataset="iris", engine="default.qubit", **space):
@@ -203,3 +204,21 @@ def test_gradients_do_not_depend_on_how_they_are_split(monkeypatch):
     whole = gradients("quantum-only", net).values
     monkeypatch.setattr(type(net.engine), "rows_at_once", lambda *_args, **_kwargs: 40)
     np.testing.assert_allclose(gradients("quantum-only", net).values, whole, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+def test_a_step_at_rate_1_scaled_is_the_step_of_the_optimizer(optimizer):
+    net, settings = network(), Training(epochs=1, optimizer=optimizer, batch_size=1_000)
+    parameters, expected = net.draw([rng()]), net.draw([rng()])
+    found = data()
+    leaves = [tensor.requires_grad_() for tensor in expected.trained("full-hybrid")]
+    reference = _OPTIMIZERS[optimizer](leaves, lr=0.03)
+    descent = _Descent(net, parameters, settings, [0.03])
+    for _ in range(3):
+        reference.zero_grad()
+        loss = cross_entropy(net.logits(expected, found.train_x)[0], found.train_y)
+        loss.backward()
+        reference.step()
+        descent.step(cross_entropy(net.logits(parameters, found.train_x)[0], found.train_y))
+    for ours, theirs in zip(parameters.trained("full-hybrid"), leaves, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.0, atol=SCALED_STEP)
