@@ -16,7 +16,7 @@ from torch import Tensor
 from nas.circuits import Circuit
 from nas.engines import Engine, make_engine
 
-N_EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "100"))
+N_EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "60"))
 REFERENCE = make_engine("lightning.qubit")
 
 
