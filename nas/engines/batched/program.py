@@ -285,6 +285,9 @@ class _StageMaker:
         most = max(len(block.phases) for of_one in blocks for block in of_one)
         if not most:
             return None
+        # One for each pair of wires at least: a sum over more terms is rounded otherwise, and what a circuit gives
+        # must not depend on the others in its bundle.
+        most = max(most, self._qubits * (self._qubits - 1) // 2)
         table = np.zeros((len(blocks), n_blocks, most, 1 << self._qubits))
         angles: list[list[tuple[Angle | None, float]]] = [[(None, 0.0)] * (n_blocks * most) for _ in blocks]
         for number, of_one in enumerate(blocks):
