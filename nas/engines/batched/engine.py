@@ -139,7 +139,7 @@ class Batched(Engine):
         def make() -> tuple[Sequence[Circuit], Program, Measurement]:
             schedules = [self._schedule(circuit, has_rows=has_rows) for circuit in circuits]
             observables = [circuit.observables for circuit in circuits]
-            measurement = Measurement.make(observables, circuits[0].qubits, real=self._real, device=self._device)
+            measurement = Measurement.make(observables, circuits[0].qubits, device=self._device)
             program = Program.make(
                 circuits, [one.blocks for one in schedules], has_rows=has_rows, real=self._real, device=self._device
             )

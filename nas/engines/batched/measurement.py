@@ -33,9 +33,7 @@ class Measurement:
     flips: tuple[_Flip, ...]
 
     @classmethod
-    def make(
-        cls, observables: Sequence[tuple[PauliWord, ...]], n_qubits: int, *, real: torch.dtype, device: torch.device
-    ) -> Self:
+    def make(cls, observables: Sequence[tuple[PauliWord, ...]], n_qubits: int, *, device: torch.device) -> Self:
         """Returns the measurement of the observables of each circuit."""
         most = max(len(words) for words in observables)
         by_flip: dict[int, set[int]] = {}
@@ -55,21 +53,21 @@ class Measurement:
                 _Flip(
                     source=index ^ flip if flip else None,
                     places=None if places == list(range(most)) else torch.tensor(places, device=device),
-                    real=factors.real.to(real),
-                    imaginary=factors.imag.to(real) if flip else None,
+                    real=factors.real.contiguous(),
+                    imaginary=factors.imag.contiguous() if flip else None,
                 )
             )
         return cls(most, tuple(flips))
 
     def expectations(self, states: Tensor) -> Tensor:
-        """Returns (C, rows, K), real, of states (C, rows, N)."""
+        """Returns (C, rows, K), float64, of states (C, rows, N): long sums would lose single precision."""
         total: Tensor | None = None
         for flip in self.flips:
             if flip.source is None or flip.imaginary is None:
-                values = torch.view_as_real(states).square().sum(-1) @ flip.real.mT
+                values = torch.view_as_real(states).square().sum(-1).double() @ flip.real.mT
             else:
                 overlaps = states.conj() * states.index_select(-1, flip.source)
-                values = overlaps.real @ flip.real.mT - overlaps.imag @ flip.imaginary.mT
+                values = overlaps.real.double() @ flip.real.mT - overlaps.imag.double() @ flip.imaginary.mT
             if total is None and flip.places is None:
                 total = values
                 continue
@@ -84,11 +82,11 @@ class Measurement:
         total: Tensor | None = None
         for flip in self.flips:
             chosen = by_value if flip.places is None else by_value.index_select(-1, flip.places)
-            weights = 2.0 * chosen @ flip.real
+            weights = (2.0 * chosen @ flip.real).to(states.real.dtype)
             if flip.source is None or flip.imaginary is None:
                 image = weights * states.conj()
             else:
-                factors = torch.complex(weights, -2.0 * chosen @ flip.imaginary)
+                factors = torch.complex(weights, (-2.0 * chosen @ flip.imaginary).to(weights.dtype))
                 image = factors * states.index_select(-1, flip.source).conj()
             total = image if total is None else total + image
         assert total is not None

@@ -57,7 +57,7 @@ class Part:
 
     def expectations(self, measurement: Measurement) -> Tensor:
         """Returns (C, groups, rows, K) float64, differentiable."""
-        return self._simulation().expectations(measurement, self.weights, *self._inputs()).double()
+        return self._simulation().expectations(measurement, self.weights, *self._inputs())
 
     def _simulation(self) -> Simulation:
         return Simulation(self.program, self.complex_dtype, self.keeps_states)

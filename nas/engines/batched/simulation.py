@@ -46,7 +46,7 @@ class Simulation:
     def expectations(
         self, measurement: Measurement, weights: Tensor, features: Tensor, prepared: Tensor | None
     ) -> Tensor:
-        """Returns (C, G, R, K) of the engine's precision, differentiable.
+        """Returns (C, G, R, K) float64, differentiable.
 
         Args:
             measurement: the observables.

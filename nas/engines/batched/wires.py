@@ -2,7 +2,7 @@
 
 With weights of its own for every state, each 2 × 2 serves one state only: products of tiny matrices would be all
 set-up, while a wire's rotation of all groups at once is four fused multiplications of long vectors. Matrices are
-(2, 2, B, n, G) and states (2^n, G) here, and there is no gradient.
+(B, n, 2, 2, G) and states (2^n, G) here, and there is no gradient.
 """
 
 from typing import Final
@@ -30,7 +30,7 @@ def states(program: Program, weights: Tensor, features: Tensor, complex_dtype: t
         phases = None if stage.phases is None else _phases(stage.phases, columns, complex_dtype)
         for block in range(stage.n_blocks):
             if matrices is not None:
-                state = _rotate_all(state, matrices[:, :, block])
+                state = _rotate_all(state, matrices[block])
             state = _finish(stage, block, state, phases)
     return state.T.contiguous()
 
@@ -45,37 +45,40 @@ def _angles(table: AngleTable, columns: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _matrices(table: RotationTable, columns: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-    """Returns, in order of time, `depth` tensors (2, 2, B, n, G)."""
+    """Returns, in order of time, `depth` tensors (B, n, 2, 2, G)."""
     angles = _angles(table.angles, columns)
-    a, b, c = (part.view(-1, 8).T.unsqueeze(-1) for part in table.coefficients)
-    parts = torch.addcmul(torch.addcmul(a, angles.cos().to(a.dtype), b), angles.sin().to(a.dtype), c)
-    entries = torch.complex(parts[0::2], parts[1::2])
-    return entries.view(2, 2, table.depth, table.n_blocks, -1, angles.shape[1]).unbind(2)
+    coefficients = torch.stack([part.view(-1, 8) for part in table.coefficients], -1)
+    ones = torch.ones_like(angles)
+    # A + B cos + C sin as one product: the parts that are 0 cost nothing more.
+    parts = coefficients @ torch.stack([ones, angles.cos(), angles.sin()], 1).to(coefficients.dtype)
+    entries = torch.complex(parts[:, 0::2], parts[:, 1::2])
+    return entries.view(table.depth, table.n_blocks, -1, 2, 2, angles.shape[1]).unbind()
 
 
 def _fused(matrices: tuple[Tensor, ...]) -> Tensor:
     product = matrices[0]
     for later in matrices[1:]:
-        first = later[:, 0].unsqueeze(1) * product[0].unsqueeze(0)
-        product = torch.addcmul(first, later[:, 1].unsqueeze(1), product[1].unsqueeze(0))
+        first = later[..., :1, :] * product[..., :1, :, :]
+        product = torch.addcmul(first, later[..., 1:, :], product[..., 1:, :, :])
     return product
 
 
 def _product_state(matrices: tuple[Tensor, ...]) -> Tensor:
     """Returns what one block of matrices makes of |0…0⟩, (2^n, G)."""
-    columns = matrices[0][:, 0, 0]
+    columns = matrices[0][0, :, :, 0]
     for later in matrices[1:]:
-        columns = torch.addcmul(later[:, 0, 0] * columns[0], later[:, 1, 0], columns[1])
-    state = columns[:, 0]
-    for wire in range(1, columns.shape[1]):
-        state = (state.unsqueeze(1) * columns[:, wire]).flatten(0, 1)
+        first = later[0, :, :, 0] * columns[:, :1]
+        columns = torch.addcmul(first, later[0, :, :, 1], columns[:, 1:])
+    state = columns[0]
+    for column in columns[1:]:
+        state = (state.unsqueeze(1) * column).flatten(0, 1)
     return state
 
 
 def _rotate_all(state: Tensor, matrices: Tensor) -> Tensor:
-    """Returns the state with every wire rotated by its own of (2, 2, n, G)."""
-    for wire in range(matrices.shape[2]):
-        state = _rotate(state, matrices[:, :, wire], wire)
+    """Returns the state with every wire rotated by its own of (n, 2, 2, G)."""
+    for wire, matrix in enumerate(matrices):
+        state = _rotate(state, matrix, wire)
     return state
 
 
