@@ -21,13 +21,14 @@ from nas.engines import Engine
 from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, draw_weights, most_weights, rows_at_once, zero_features
+from nas.spec.search import Precision
 
 Floats = NDArray[np.float64]
 Definition = Literal["pure", "quantum", "hybrid"]
 
-#: A parameter is dead if no draw has a larger gradient. Rounding of a few thousand gates stays below 1e-13, and a
-#: plateau of 24 qubits has gradients of about 1e-4.
-DEAD_BELOW: Final = 1e-12
+#: A parameter is dead if no draw has a larger gradient. Rounding of a few thousand gates stays below 1e-13 (single
+#: precision: 1e-7), and a plateau of 24 qubits has gradients of about 1e-4.
+DEAD_BELOW: Final[dict[Precision, float]] = {"complex128": 1e-12, "complex64": 1e-6}
 
 #: Standard errors on either side of the value in a 95 % interval.
 _Z95: Final = 1.959964
@@ -44,15 +45,21 @@ class GradientDraws:
     values: Floats  #: (M, P)
     definition: Definition
     protocol: dict[str, Any]
+    precision: Precision = "complex128"  #: of the engine that they come from
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.values).all():
             raise UndefinedMetric("gradient_variance has no value: a gradient is not finite")
 
     @property
+    def dead_below(self) -> float:
+        """The gradient that a live parameter exceeds in some draw."""
+        return DEAD_BELOW[self.precision]
+
+    @property
     def is_live(self) -> NDArray[np.bool_]:
         """Which parameters can change C, (P,)."""
-        live: NDArray[np.bool_] = np.abs(self.values).max(0, initial=0.0) > DEAD_BELOW
+        live: NDArray[np.bool_] = np.abs(self.values).max(0, initial=0.0) > self.dead_below
         return live
 
 
@@ -64,10 +71,12 @@ class Variances:
     std_errors: Floats
 
 
-def checked_draws(values: Floats, definition: Definition, protocol: dict[str, Any]) -> GradientDraws | UndefinedMetric:
+def checked_draws(
+    values: Floats, definition: Definition, protocol: dict[str, Any], precision: Precision
+) -> GradientDraws | UndefinedMetric:
     """Returns draws, or why there are none: for a bundle, in which the others go on."""
     try:
-        return GradientDraws(values, definition, protocol)
+        return GradientDraws(values, definition, protocol, precision)
     except UndefinedMetric as error:
         return error
 
@@ -103,7 +112,7 @@ def bundle_pure_gradients(
         for member, values in enumerate(gradients.numpy()):
             found[member].append(values[:, : circuits[member].n_weights])
     protocol = {"samples": n_draws, "cost": "first observable", "weights": UNIFORM_WEIGHTS, "features": "zero"}
-    return [checked_draws(np.concatenate(parts), "pure", protocol) for parts in found]
+    return [checked_draws(np.concatenate(parts), "pure", protocol, engine.precision) for parts in found]
 
 
 def gradient_variance(draws: GradientDraws) -> Measurement:
@@ -122,7 +131,7 @@ def gradient_variance(draws: GradientDraws) -> Measurement:
     deviations = (draws.values[:, is_live] - draws.values[:, is_live].mean(0)) ** 2
     s = deviations.mean(1)
     mean_variance = float(s.sum() / (n_draws - 1))
-    if mean_variance < DEAD_BELOW**2:
+    if mean_variance < draws.dead_below**2:
         raise UndefinedMetric("gradient_variance has no value: the gradients are the same at all weights")
     relative_error = float(s.std(ddof=1)) * n_draws**0.5 / (n_draws - 1) / mean_variance
     value, std_error = float(np.log10(mean_variance)), relative_error / float(np.log(10.0))
@@ -132,7 +141,7 @@ def gradient_variance(draws: GradientDraws) -> Measurement:
 
 
 def dead_parameters(draws: GradientDraws) -> Measurement:
-    """Returns the share of parameters whose gradient is below 1e-12 in every draw.
+    """Returns the share of parameters whose gradient is below `dead_below` in every draw.
 
     Exact: a parameter that can change C has a gradient above it with probability 1.
 
@@ -170,7 +179,7 @@ def _dead_share(draws: GradientDraws) -> float:
 
 
 def _protocol(draws: GradientDraws) -> dict[str, Any]:
-    return {"definition": draws.definition, **draws.protocol, "dead_below": DEAD_BELOW}
+    return {"definition": draws.definition, **draws.protocol, "dead_below": draws.dead_below}
 
 
 def _draw_count(draws: GradientDraws) -> int:

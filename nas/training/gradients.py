@@ -65,7 +65,8 @@ def loss_gradients(
         "weights": UNIFORM_WEIGHTS,
         "classical_layers": "drawn once, frozen" if mode == "quantum-only" else "uniform ±1/√fan_in",
     }
-    return [checked_draws(torch.cat(parts).numpy(), DEFINITIONS[mode], protocol) for parts in found]
+    precision = networks.engine.precision
+    return [checked_draws(torch.cat(parts).numpy(), DEFINITIONS[mode], protocol, precision) for parts in found]
 
 
 def _gradients(networks: HybridNetworks, parameters: Parameters, mode: str, x: Tensor, y: Tensor) -> list[Tensor]:

@@ -19,6 +19,9 @@ from nas.engines.batched.program import Permutations, Stage
 #: States of so many bytes are reduced together: few calls where they are small, little memory where they are not.
 _TOGETHER_BYTES: Final = 4 * 2**20
 
+#: Up to so many products of matrices, adding them up costs less than putting their factors side by side.
+_FEW_PRODUCTS: Final = 64
+
 
 class Chain:
     """Blocks with their numbers.
@@ -170,6 +173,8 @@ def reduced(runs: tuple[int, ...], states: Tensor, cotangents: Tensor, number: i
     left, right = (_view(runs, side.flatten(0, 1), number) for side in (states, cotangents))
     if left.shape[-1] == 1:
         product = torch.bmm(left.squeeze(-1).mT, right.squeeze(-1))
+    elif left.shape[1] <= _FEW_PRODUCTS:
+        product = (left @ right.mT).sum(1)
     else:
         product = torch.bmm(left.transpose(1, 2).flatten(2), right.transpose(1, 2).flatten(2).mT)
     return product.view(*states.shape[:2], *product.shape[1:])

@@ -56,8 +56,12 @@ def product_states(columns: Tensor) -> Tensor:
     n_wires = columns.shape[-2]
     if n_wires == 1:
         return columns.squeeze(-2)
-    left, right = columns.tensor_split([n_wires // 2], -2)
-    return (product_states(left).unsqueeze(-1) * product_states(right).unsqueeze(-2)).flatten(-2)
+    if n_wires % 2 == 0:
+        # Both halves in one go.
+        left, right = product_states(columns.view(*columns.shape[:-2], 2, n_wires // 2, 2)).unbind(-2)
+    else:
+        left, right = (product_states(half) for half in columns.tensor_split([n_wires // 2], -2))
+    return (left.unsqueeze(-1) * right.unsqueeze(-2)).flatten(-2)
 
 
 def kronecker(matrices: Tensor) -> Tensor:

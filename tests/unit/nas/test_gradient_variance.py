@@ -236,3 +236,13 @@ def test_the_mean_is_that_of_the_unbiased_variances_of_live_parameters():
     draws = draws_of(np.hstack([rng().normal(size=(5, 3)), np.zeros((5, 1))]))
     expected = np.var(draws.values[:, :3], axis=0, ddof=1).mean()
     assert gradient_variance(draws).details["mean_variance"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("engine", ["batched", "lightning.qubit"])
+@pytest.mark.parametrize("precision", ["complex128", "complex64"])
+def test_rounding_of_single_precision_does_not_revive_a_dead_parameter(engine, precision):
+    # The last RZ commutes with Z, and the first leaves |0> as it is.
+    gates = (Operation("rz", (0,), Angle(weight=0)), Operation("ry", (0,), Angle(weight=1)))
+    gates += (Operation("cx", (0, 1)), Operation("ry", (1,), Angle(weight=2)), Operation("rz", (1,), Angle(weight=3)))
+    draws = pure_gradients(Circuit(2, gates, (z_word(1),)), make_engine(engine, precision), 200, rng())
+    assert draws.is_live.tolist() == [False, True, True, False]
