@@ -5,14 +5,17 @@ VENV := .venv
 # Relative, so that a path with spaces to this folder does no harm.
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Peers have an environment of their own: JAX warns whenever a process forks, and the tests take warnings for errors.
+BENCH := out/venv-bench
+BENCH_STAMP := $(BENCH)/.installed
 HOME_OF_DEMO := out/demo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test
+.PHONY: help install demo serve check test bench-engine
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make .venv with everything for one machine and for the tests
 
@@ -33,6 +36,9 @@ check: $(STAMP) ## Check style, types and layers
 test: check ## Check, then run all tests (ARGS="-m 'not integration'")
 	$(BIN)/python -m pytest $(ARGS)
 
+bench-engine: $(BENCH_STAMP) ## Time the engines beside their peers, and write docs/performance.md (ARGS=--quick)
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
 # torch goes first and alone: pip then keeps it, instead of weighing other builds of it for each package that asks.
 $(STAMP): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { \
@@ -45,3 +51,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $(STAMP)
+
+$(BENCH_STAMP): $(STAMP)
+	@test -x $(BENCH)/bin/pip || $(BIN)/python -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $(BENCH_STAMP)

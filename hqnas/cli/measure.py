@@ -80,7 +80,7 @@ def measure(
     estimator: Annotated[Literal["haar_quantile", "sim75"], typer.Option(help="Of expressibility.")] = "haar_quantile",
     engine: Annotated[
         str, typer.Option(help=f"One of {', '.join(ENGINE_QUBITS)}.", callback=_known_engine)
-    ] = "default.qubit",
+    ] = "batched",
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON a file.")] = False,
 ) -> None:
     """Measures circuits in files: expressibility, entanglement, trainability and exact costs."""

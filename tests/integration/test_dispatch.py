@@ -114,6 +114,13 @@ def test_what_gains_nothing_travels_alone(work: UnitOfWork, ring: Ring, change: 
     assert ring() == [[one] for one in ids]
 
 
+def test_what_a_bundle_would_round_otherwise_travels_alone(work: UnitOfWork, ring: Ring) -> None:
+    add_worker(work, measured=PAYS)
+    ids = want(work, 2)
+    set_all(work, ids, protocol={"precision": "complex64"})
+    assert ring() == [[one] for one in ids]
+
+
 @pytest.mark.parametrize("change", [{"protocol_digest": "q"}, {"qubits": 2}, {"priority": 1}])
 def test_other_protocols_widths_and_priorities_do_not_mix(work: UnitOfWork, ring: Ring, change: dict[str, Any]) -> None:
     add_worker(work, measured=PAYS)

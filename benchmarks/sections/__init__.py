@@ -1,0 +1,1 @@
+"""Which work is done at which sizes: one module for each part of the report."""
