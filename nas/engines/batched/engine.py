@@ -29,8 +29,8 @@ _STATES_OF_A_GRADIENT: Final = 64
 #: Amplitudes of one circuit up to which a core simulates circuits side by side: 32 rows of 8 qubits.
 _FEW_AMPLITUDES: Final = 8_192
 
-#: Programs of circuits met last: training meets one some hundred times in a row.
-_KEPT: Final = 256
+#: Amplitudes of the circuits met last whose programs are kept: training meets one some hundred times in a row.
+_KEPT_AMPLITUDES: Final = 8_192
 
 _COMPLEX: Final = {"complex64": torch.complex64, "complex128": torch.complex128}
 _REAL: Final = {"complex64": torch.float32, "complex128": torch.float64}
@@ -133,7 +133,10 @@ class Batched(Engine):
 
     def _schedule(self, circuit: Circuit, *, has_rows: bool = False) -> Schedule:
         key = id(circuit), has_rows
-        return _kept(self._schedules, key, lambda: (circuit, schedule(circuit, sets_encoding_apart=has_rows)))[1]
+        made = _kept(
+            self._schedules, key, lambda: (circuit, schedule(circuit, sets_encoding_apart=has_rows)), circuit.qubits
+        )
+        return made[1]
 
     def _prepare(self, circuits: Sequence[Circuit], *, has_rows: bool) -> tuple[Program, Measurement]:
         def make() -> tuple[Sequence[Circuit], Program, Measurement]:
@@ -145,17 +148,17 @@ class Batched(Engine):
             )
             return circuits, program, measurement
 
-        return _kept(self._prepared, (*map(id, circuits), has_rows), make)[1:]
+        return _kept(self._prepared, (*map(id, circuits), has_rows), make, circuits[0].qubits)[1:]
 
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-def _kept(cache: OrderedDict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:
-    """Returns the value of a key, made if it is missing; the oldest makes room."""
+def _kept(cache: OrderedDict[_Key, _Value], key: _Key, make: Callable[[], _Value], qubits: int) -> _Value:
+    """Returns the value of a key, made if it is missing; the oldest make room, and more of them for wide circuits."""
     if key not in cache:
         cache[key] = make()
-        if len(cache) > _KEPT:
+        while len(cache) > max(2, _KEPT_AMPLITUDES >> qubits):
             cache.popitem(last=False)
     return cache[key]

@@ -89,6 +89,9 @@ class Part:
         runs = self.program.first.runs if rest is None else rest.runs
         itemsize = self.complex_dtype.itemsize
         per_group = bytes_per_group(runs, self.program.n_blocks, self.rows, itemsize, keeps_states=keeps_states)
+        if rest is not None and rest.phases is not None:
+            # Vectors of phases, with the angles that they are made of.
+            per_group += 2 * itemsize * rest.n_blocks << self.program.qubits
         return per_group * self.groups * len(self.circuits)
 
     def _split(self, most_bytes: int) -> Iterator["Part"]:

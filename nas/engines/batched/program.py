@@ -4,7 +4,7 @@ Shorter circuits of a bundle are padded with what changes nothing to the last bi
 0 and permutations that move nothing. C is the number of circuits, B of blocks, N = 2^n.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -20,6 +20,12 @@ _PADDING: Final = Rotation(np.eye(2, dtype=complex))
 
 #: Widest run of wires that one matrix product rotates.
 _WIDEST_RUN: Final = 5
+
+#: Eigenvalues that are brought to floating point at a time.
+_MOST_AT_ONCE: Final = 2**20
+
+#: Widest circuits that may stand side by side on a core.
+_WIDEST_BUNDLED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,22 @@ class PhaseTable:
     """Phases exp(i Σ_m h_m e_m(x)) of every block; the scales of the angles hold the factor −1/2."""
 
     angles: AngleTable  #: of h; S = B · m
-    eigenvalues: Tensor  #: (C, B, m, N), real
+    eigenvalues: Tensor  #: (C, B, m, N), int8: wide circuits have gigabytes of them in double precision
     is_active: NDArray[np.bool_]  #: (B,)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Returns Σ_m h_m e_m(x), (C, B, G, N), of angles (C, B, G, m)."""
+        return self._by_block(values, lambda of_block, eigenvalues: of_block @ eigenvalues)
+
+    def projections(self, values: Tensor) -> Tensor:
+        """Returns Σ_x e_m(x) v(x), (C, B, G, m), of values (C, B, G, N)."""
+        return self._by_block(values, lambda of_block, eigenvalues: of_block @ eigenvalues.mT)
+
+    def _by_block(self, values: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        if self.eigenvalues.nelement() <= _MOST_AT_ONCE:
+            return product(values, self.eigenvalues.to(values.dtype))
+        pairs = zip(values.unbind(1), self.eigenvalues.unbind(1), strict=True)
+        return torch.stack([product(of_block, some.to(values.dtype)) for of_block, some in pairs], 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +307,9 @@ class _StageMaker:
             return None
         # One for each pair of wires at least: a sum over more terms is rounded otherwise, and what a circuit gives
         # must not depend on the others in its bundle.
-        most = max(most, self._qubits * (self._qubits - 1) // 2)
-        table = np.zeros((len(blocks), n_blocks, most, 1 << self._qubits))
+        if self._qubits <= _WIDEST_BUNDLED:
+            most = max(most, self._qubits * (self._qubits - 1) // 2)
+        table = np.zeros((len(blocks), n_blocks, most, 1 << self._qubits), dtype=np.int8)
         angles: list[list[tuple[Angle | None, float]]] = [[(None, 0.0)] * (n_blocks * most) for _ in blocks]
         for number, of_one in enumerate(blocks):
             for i, block in enumerate(of_one):
@@ -296,7 +317,8 @@ class _StageMaker:
                     angles[number][i * most + j] = phase.angle, -0.5
                     table[number, i, j] = eigenvalues(phase, self._qubits)
         is_active = np.any([[bool(block.phases) for block in of_one] for of_one in blocks], axis=0)
-        return PhaseTable(self._columns.table(angles, n_axes), self._tensor(table), is_active)
+        values = torch.from_numpy(table).to(self._device)
+        return PhaseTable(self._columns.table(angles, n_axes), values, is_active)
 
     def _permutations(self, blocks: list[list[Block]], *, has_pairs: bool) -> Permutations | None:
         is_active = np.any([[bool(block.permutations) for block in of_one] for of_one in blocks], axis=0)

@@ -82,14 +82,14 @@ def kronecker(matrices: Tensor) -> Tensor:
 def phases_of(table: PhaseTable, angles: Tensor, complex_dtype: torch.dtype) -> Tensor:
     """Returns exp(i Σ h e(x)) of every block, (C, …, B, N) complex, of angles (C, …, S)."""
     n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
-    rows = angles.to(table.eigenvalues.dtype).reshape(n_circuits, -1, n_blocks, n_phases).transpose(1, 2)
-    turns = (rows @ table.eigenvalues).transpose(1, 2).reshape(*angles.shape[:-1], n_blocks, size)
-    return torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
+    rows = angles.to(complex_dtype.to_real()).reshape(n_circuits, -1, n_blocks, n_phases).transpose(1, 2)
+    turns = table.sums(rows).transpose(1, 2).reshape(*angles.shape[:-1], n_blocks, size)
+    return torch.complex(turns.cos(), turns.sin())
 
 
 def phase_gradient(table: PhaseTable, overlaps: Tensor) -> Tensor:
     """Returns ∂L/∂h = −Σ_x e(x) Im ψ(x) μ(x), (C, …, S) float64, of overlaps ψμ (C, …, B, N)."""
     n_circuits, n_blocks, n_phases, size = table.eigenvalues.shape
     rows = overlaps.imag.reshape(n_circuits, -1, n_blocks, size).transpose(1, 2)
-    found = (rows @ table.eigenvalues.mT).transpose(1, 2)
+    found = table.projections(rows).transpose(1, 2)
     return -found.reshape(*overlaps.shape[:-2], n_blocks * n_phases).double()

@@ -96,9 +96,9 @@ def _rotate(state: Tensor, matrix: Tensor, wire: int) -> Tensor:
 
 def _phases(table: PhaseTable, columns: tuple[Tensor, Tensor], complex_dtype: torch.dtype) -> Tensor:
     """Returns (B, N, G)."""
-    angles = _angles(table.angles, columns).to(table.eigenvalues.dtype)
-    turns = table.eigenvalues[0].mT @ angles.reshape(*table.eigenvalues.shape[1:3], -1)
-    return torch.complex(turns.cos(), turns.sin()).to(complex_dtype)
+    angles = _angles(table.angles, columns).to(complex_dtype.to_real())
+    turns = table.sums(angles.reshape(*table.eigenvalues.shape[:3], -1).mT)[0].mT
+    return torch.complex(turns.cos(), turns.sin())
 
 
 def _finish(stage: Stage, block: int, state: Tensor, phases: Tensor | None) -> Tensor:
