@@ -112,7 +112,8 @@ class Batched(Engine):
         weights, features, groups, rows = inputs.weights, inputs.features, inputs.groups, inputs.rows
         if rows > 1 and self._schedule(circuits[0]).reads_features_late:
             # Rows share nothing behind the first block: each is a group of its own.
-            weights = weights[:, :, None].expand(-1, groups, rows, -1).flatten(1, 2)
+            if groups > 1:
+                weights = weights[:, :, None].expand(-1, groups, rows, -1).flatten(1, 2)
             features = features.expand(-1, groups, rows, -1).flatten(1, 2)[:, :, None]
             groups, rows = groups * rows, 1
         program, measurement = self._prepare(circuits, has_rows=rows > 1)

@@ -64,10 +64,10 @@ class Measurement:
         total: Tensor | None = None
         for flip in self.flips:
             if flip.source is None or flip.imaginary is None:
-                values = torch.view_as_real(states).square().sum(-1).double() @ flip.real.mT
+                values = _product(torch.view_as_real(states).square().sum(-1), flip.real)
             else:
                 overlaps = states.conj() * states.index_select(-1, flip.source)
-                values = overlaps.real.double() @ flip.real.mT - overlaps.imag.double() @ flip.imaginary.mT
+                values = _product(overlaps.real, flip.real) - _product(overlaps.imag, flip.imaginary)
             if total is None and flip.places is None:
                 total = values
                 continue
@@ -91,3 +91,15 @@ class Measurement:
             total = image if total is None else total + image
         assert total is not None
         return total.resolve_conj()
+
+
+def _product(values: Tensor, table: Tensor) -> Tensor:
+    """Returns (C, rows, k) of values (C, rows, N) and a table (C, k, N).
+
+    A product with one vector is rounded otherwise than one with several, and what a circuit gives must not depend on
+    the words of the others in its bundle: one vector is taken twice.
+    """
+    values = values.double()
+    if table.shape[1] == 1:
+        return (values @ table.expand(-1, 2, -1).mT)[..., :1]
+    return values @ table.mT

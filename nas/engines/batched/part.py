@@ -22,7 +22,7 @@ class Part:
 
     program: Program
     circuits: Sequence[Circuit]
-    weights: Tensor  #: (C, G, W)
+    weights: Tensor  #: (C, G or 1, W)
     features: Tensor  #: (C, G or 1, R, F)
     groups: int
     rows: int
@@ -51,7 +51,7 @@ class Part:
         features, prepared = self._inputs()
         is_narrow = self.program.qubits <= wires.WIDEST and self.rows == 1 and prepared is None
         if is_narrow and len(self.circuits) == 1 and self.groups >= wires.FEWEST_GROUPS:
-            of_groups = self.weights[0], features[0, :, 0]
+            of_groups = self.weights[0].expand(self.groups, -1), features[0, :, 0]
             return wires.states(self.program, *of_groups, self.complex_dtype)[None, :, None]
         return self._simulation().states(self.weights, features, prepared)
 
@@ -100,8 +100,9 @@ class Part:
         for start in range(0, n_units, step):
             stop = min(start + step, n_units)
             if self.groups > 1:
+                weights = self.weights if self.weights.shape[1] == 1 else self.weights[:, start:stop]
                 features = self.features if self.features.shape[1] == 1 else self.features[:, start:stop]
-                yield replace(self, weights=self.weights[:, start:stop], features=features, groups=stop - start)
+                yield replace(self, weights=weights, features=features, groups=stop - start)
             else:
                 yield replace(self, features=self.features[:, :, start:stop], rows=stop - start)
 

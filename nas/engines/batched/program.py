@@ -63,11 +63,16 @@ class Columns:
 
     def pull_back(self, gradient: Tensor, width: int) -> Tensor:
         """Returns the gradient with respect to the values, (C, …, width), of one (C, …, S) with respect to angles."""
-        total = gradient.new_zeros((*gradient.shape[:-1], width))
         scaled = gradient * self.scales
         if self.index.ndim == 1:
-            return total.index_add_(-1, self.index, scaled)
-        return total.scatter_add_(-1, self.index.expand(scaled.shape), scaled)
+            return gradient.new_zeros((*gradient.shape[:-1], width)).index_add_(-1, self.index, scaled)
+        # Circuits side by side, so that each adds in the order that it has alone; scatter_add_ has another.
+        n_circuits = len(scaled)
+        offsets = torch.arange(n_circuits, device=scaled.device).unsqueeze(1) * width
+        index = (self.index.view(n_circuits, -1) + offsets).flatten()
+        side_by_side = scaled.movedim(0, -2).flatten(-2)
+        total = scaled.new_zeros((*side_by_side.shape[:-1], n_circuits * width)).index_add_(-1, index, side_by_side)
+        return total.view(*total.shape[:-1], n_circuits, width).movedim(-2, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Simulation:
 
         Args:
             measurement: the observables.
-            weights: (C, G, W).
+            weights: (C, G or 1, W).
             features: (C, G or 1, R, F), with products of features behind them.
             prepared: (C, G, R, N) complex, where amplitudes are encoded.
         """
@@ -105,9 +105,9 @@ class _Sum:
         self.width = values.shape[-1]
 
     def add(self, gradient: Tensor) -> None:
-        axes = [i for i, size in enumerate(self._values.shape) if size == 1 and gradient.shape[i] > 1]
-        if axes:
-            gradient = gradient.sum(axes, keepdim=True)
+        for axis, size in enumerate(self._values.shape):
+            if size == 1 and gradient.shape[axis] > 1:
+                gradient = _sum(gradient, axis)
         self._total = gradient if self._total is None else self._total + gradient
 
     def total(self) -> Tensor:
@@ -117,12 +117,21 @@ class _Sum:
 def _spread(table: AngleTable, gradient: Tensor, by_weight: _Sum, by_feature: _Sum, *, of_rows: bool) -> None:
     """Adds ∂L/∂h, (C, G, R, S) or (C, G, S), to the gradients of weights (C, G, W) and features (C, G, R, F)."""
     if table.by_weight is not None:
-        summed = gradient.sum(2, keepdim=True) if of_rows else gradient
+        summed = _sum(gradient, 2) if of_rows else gradient
         pulled = table.by_weight.pull_back(summed, by_weight.width)
         by_weight.add(pulled.squeeze(2) if of_rows else pulled)
     if table.by_feature is not None:
         pulled = table.by_feature.pull_back(gradient, by_feature.width)
         by_feature.add(pulled if of_rows else pulled.unsqueeze(2))
+
+
+def _sum(values: Tensor, axis: int) -> Tensor:
+    """Returns the sum over an axis, which is kept as 1.
+
+    Along the last axis it is rounded alike wherever a column stands; along others, columns at the end of a tensor are
+    summed in another order than the rest, and what a circuit gives would depend on the others in its bundle.
+    """
+    return values.movedim(axis, -1).contiguous().sum(-1).unsqueeze(axis)
 
 
 class _First:
@@ -131,7 +140,7 @@ class _First:
     def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor, prepared: Tensor | None) -> None:
         self._prepared = prepared
         self._stage = simulation.program.first
-        self.shape = (*weights.shape[:2], features.shape[2])
+        self.shape = (len(weights), max(weights.shape[1], features.shape[1]), features.shape[2])
         by_row = weights.unsqueeze(2), features
         self._matrices: tuple[Tensor, ...] = ()
         if prepared is None:
@@ -182,7 +191,7 @@ class _Rest:
     def __init__(self, simulation: Simulation, weights: Tensor, features: Tensor) -> None:
         assert simulation.program.rest is not None
         self._stage = simulation.program.rest
-        self._shape = weights.shape[:2]
+        self._shape = (len(weights), max(weights.shape[1], features.shape[1]))
         # With several rows a group, no block here reads features.
         by_group = weights, features[:, :, 0]
         angles = _at(self._stage.rotations.angles.angles(*by_group), self._shape)

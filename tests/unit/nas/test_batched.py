@@ -133,6 +133,15 @@ def test_many_states_wire_by_wire_are_those_of_matrix_products(monkeypatch, enta
     )
 
 
+def test_many_rows_of_features_share_one_row_of_weights():
+    circuit = layered(3, 2, reuploading=True)
+    weights, features = numbers(circuit, n_rows=70)
+    expected = make_engine("default.qubit").states(circuit, weights, features)
+    torch.testing.assert_close(
+        make_engine("batched").states(circuit, weights, features), expected, rtol=0, atol=ROUNDING
+    )
+
+
 def bundle():
     """Circuits of one width that differ in everything else."""
     words = ((("z", 0),), (("x", 1), ("y", 2)), (("z", 1), ("z", 2)))

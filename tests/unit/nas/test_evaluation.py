@@ -136,15 +136,15 @@ SPACE = {
     "layers": [1, 2, 3],
     "encoding": ["angle-y", "iqp", "amplitude"],
     "reuploading": [False, True],
-    "entangler": ["cnot", "crx", "cz"],
-    "topology": ["none", "linear", "ring"],
-    "observable": ["z-all", "xyz-all"],
+    "entangler": ["cnot", "crx", "cz", "crz"],
+    "topology": ["none", "linear", "ring", "full"],
+    "observable": ["z-all", "xyz-all", "z-first"],
     "pre_layers": [[], [3]],
     "learning_rate": {"min": 1e-3, "max": 1e-1, "log": True},
 }
 
 
-def bundle_case(n_members=5, mode="full-hybrid", **options):
+def bundle_case(n_members=8, mode="full-hybrid", **options):
     space = {name: gene for name, gene in SPACE.items() if mode != "pure-quantum" or name != "pre_layers"}
     if mode == "pure-quantum":
         space["observable"] = "xyz-all"
