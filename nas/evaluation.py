@@ -110,7 +110,12 @@ class _Bundle:
             metrics = {name: MEASURES[name](subject) for name in self.protocol.metrics}
         except EvaluationError as error:
             return error
-        return Evaluation(metrics, subject.curves, self.engine.info.to_json())
+        return Evaluation(metrics, subject.curves, self._engine_info)
+
+    @cached_property
+    def _engine_info(self) -> dict[str, Any]:
+        # Once for the bundle: it reads the versions of libraries from their files.
+        return self.engine.info.to_json()
 
     @cached_property
     def fidelities(self) -> NDArray[np.float64]:

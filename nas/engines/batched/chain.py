@@ -53,16 +53,15 @@ class Chain:
 
     def pull_back(
         self, states: Tensor, cotangent: Tensor, kept: list[Tensor] | None
-    ) -> tuple[Tensor, list[Tensor], Tensor | None, Tensor]:
+    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """Returns, of the states behind all blocks and their μ, what the gradients need.
 
         Without `kept` states, they are undone; `kept` is used up.
 
         Returns:
-            μ before the first of the blocks; for each run of k wires Σ ψ μᵀ, (X, B, 2^k, 2^k); where there are phases,
-            Σ ψμ, (X, B, N); and the states before the first of the blocks, if they were undone.
+            μ before the first of the blocks; for each run of k wires Σ ψ μᵀ, (X, B, 2^k, 2^k); and where there are
+            phases, Σ ψμ, (X, B, N).
         """
-        undoes = kept is None
         pairs: list[tuple[Tensor, Tensor]] = []
         found: list[tuple[list[Tensor], Tensor | None]] = []
         n_together = max(1, _TOGETHER_BYTES // (states.nelement() * states.itemsize))
@@ -74,14 +73,14 @@ class Chain:
                 found.append(self._reduced(pairs[::-1], block))
                 pairs.clear()
             cotangent = self._rotate(self._backward, block, cotangent)
-            if undoes:
+            if kept is None:
                 states = self._rotate(self._adjoint(), block, states)
         found.reverse()
         if len(found) == 1:
-            return cotangent, *found[0], states
+            return cotangent, *found[0]
         by_run = [torch.cat([one[number] for one, _ in found], 1) for number in range(len(self._stage.runs))]
         overlaps = [one for _, one in found if one is not None]
-        return cotangent, by_run, torch.cat(overlaps, 1) if overlaps else None, states
+        return cotangent, by_run, torch.cat(overlaps, 1) if overlaps else None
 
     def _rotate(self, transposed: Sequence[tuple[Tensor, ...]], block: int, states: Tensor) -> Tensor:
         """Returns Mψ for matrices that are given as their transposes."""

@@ -33,7 +33,6 @@ _FEW_AMPLITUDES: Final = 8_192
 _KEPT_AMPLITUDES: Final = 8_192
 
 _COMPLEX: Final = {"complex64": torch.complex64, "complex128": torch.complex128}
-_REAL: Final = {"complex64": torch.float32, "complex128": torch.float64}
 
 
 class Batched(Engine):
@@ -44,7 +43,7 @@ class Batched(Engine):
         if device == "gpu" and not torch.cuda.is_available():
             raise EngineUnavailable("batched cannot run on a GPU here: torch sees none. Use 'device: cpu'")
         self._device = torch.device("cuda" if device == "gpu" else "cpu")
-        self._complex, self._real = _COMPLEX[precision], _REAL[precision]
+        self._complex = _COMPLEX[precision]
         # By identity: hashing a circuit costs more than simulating it. The circuits are held, so no id is used twice.
         self._schedules: OrderedDict[tuple[int, bool], tuple[Circuit, Schedule]] = OrderedDict()
         self._prepared: OrderedDict[tuple[int, ...], tuple[Sequence[Circuit], Program, Measurement]] = OrderedDict()
@@ -145,7 +144,11 @@ class Batched(Engine):
             observables = [circuit.observables for circuit in circuits]
             measurement = Measurement.make(observables, circuits[0].qubits, device=self._device)
             program = Program.make(
-                circuits, [one.blocks for one in schedules], has_rows=has_rows, real=self._real, device=self._device
+                circuits,
+                [one.blocks for one in schedules],
+                has_rows=has_rows,
+                real=self._complex.to_real(),
+                device=self._device,
             )
             return circuits, program, measurement
 

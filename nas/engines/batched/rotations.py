@@ -25,7 +25,7 @@ def fused(matrices: tuple[Tensor, ...]) -> Tensor:
     """Returns the products of matrices in order of time, (…, 2, 2)."""
     product = matrices[0]
     for matrix in matrices[1:]:
-        product = _product(matrix, product)
+        product = matrix @ product
     return product
 
 
@@ -41,14 +41,10 @@ def angle_gradient(table: RotationTable, matrices: tuple[Tensor, ...], reduced: 
     """Returns ∂L/∂h, (C, …, S) float64, of reduced matrices ρ (C, …, B, n, 2, 2), first index that of ψ."""
     rhos = [reduced]
     for matrix in matrices[:0:-1]:
-        rhos.append(_product(matrix.mH, _product(rhos[-1], matrix)))
+        rhos.append(matrix.mH @ (rhos[-1] @ matrix))
     stacked = reduced if len(rhos) == 1 else torch.stack(rhos[::-1], -5)
     parts = torch.view_as_real(stacked).view(*reduced.shape[:-4], -1, 8)
     return (parts * table.generators).sum(-1).double()
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    return left @ right
 
 
 def product_states(columns: Tensor) -> Tensor:

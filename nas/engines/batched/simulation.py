@@ -213,7 +213,7 @@ class _Rest:
         self, states: Tensor, cotangent: Tensor, kept: list[Tensor] | None, by_weight: _Sum, by_feature: _Sum
     ) -> Tensor:
         """Adds the gradients of the blocks, and returns μ before them."""
-        cotangent, by_run, overlaps, _ = self.chain.pull_back(states, cotangent, kept)
+        cotangent, by_run, overlaps = self.chain.pull_back(states, cotangent, kept)
         rho = _by_wire(self._stage.runs, by_run, self._shape)
         by_angle = angle_gradient(self._stage.rotations, self._matrices, rho)
         _spread(self._stage.rotations.angles, by_angle, by_weight, by_feature, of_rows=False)
