@@ -10,7 +10,9 @@ from nas.circuits import Circuit, build_circuit
 from nas.metrics.sampling import draw_weights
 from nas.space import Genome
 from nas.spec import METRICS, Protocol
-from nas.spec.search import Dataset, MetricSettings, Training
+from nas.spec.datasets import Dataset
+from nas.spec.settings import MetricSettings
+from nas.spec.training import Training
 
 SAMPLES = 32
 DRAWS = 200

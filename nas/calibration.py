@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nas.spec import SearchSpec
+from nas.spec.engines import Precision
 from nas.spec.genes import choices_of
 from nas.spec.limits import AUTO_ENGINES, ENGINE_QUBITS
-from nas.spec.search import Precision
 
 #: Of the stored form; another one is measured anew.
 LAYOUT: Final = 1

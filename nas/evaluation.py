@@ -26,7 +26,7 @@ from nas.metrics.performance import Predictions
 from nas.metrics.registry import MEASURES
 from nas.space import Genome
 from nas.spec import METRICS, Protocol
-from nas.spec.search import MetricSettings
+from nas.spec.settings import MetricSettings
 from nas.training.datasets import Data, load, principal_components, side_by_side
 from nas.training.fit import Epoch, Fit, fit
 from nas.training.gradients import loss_gradients

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nas.engines import ENGINES, Engine, make_engine
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 #: In complex128, tens of gates round at 1e-16 each; single precision rounds at 6e-8.
 TOLERANCE: dict[str, float] = {"complex128": 1e-10, "complex64": 1e-5}

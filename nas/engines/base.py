@@ -26,8 +26,8 @@ from torch import Tensor
 
 from nas.circuits import Circuit
 from nas.errors import CircuitTooWide
+from nas.spec.engines import Precision
 from nas.spec.limits import ENGINE_QUBITS
-from nas.spec.search import Precision
 
 
 @dataclass(frozen=True, slots=True)

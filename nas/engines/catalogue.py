@@ -7,7 +7,7 @@ from nas.engines.base import Engine
 from nas.engines.batched import Batched
 from nas.engines.default_qubit import DefaultQubit
 from nas.engines.lightning import Lightning
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 #: A new engine is one file and one line here.
 ENGINES: Final[dict[str, Callable[[str, Precision, str], Engine]]] = {

@@ -19,7 +19,7 @@ from nas.engines.base import EngineInfo
 from nas.engines.binding import BoundCircuit
 from nas.engines.pennylane import operators, versions
 from nas.engines.rowwise import RowEngine
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 MAX_BYTES: Final = 128 * 2**20
 _AMPLITUDE_BYTES: Final = 16

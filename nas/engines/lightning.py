@@ -34,7 +34,7 @@ from nas.engines.binding import BoundCircuit
 from nas.engines.pennylane import operators, versions, word_operator
 from nas.engines.rowwise import RowEngine
 from nas.errors import DeviceTooSmall, EngineUnavailable
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 MAX_BYTES: Final = 128 * 2**20
 #: Final states that wait for a backward pass, with their gates.

@@ -21,7 +21,7 @@ from nas.engines import Engine
 from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, draw_weights, most_weights, rows_at_once, zero_features
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 Floats = NDArray[np.float64]
 Definition = Literal["pure", "quantum", "hybrid"]

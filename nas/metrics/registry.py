@@ -14,7 +14,7 @@ from nas.metrics.expressibility import expressibility_of
 from nas.metrics.gradient_variance import GradientDraws, dead_parameters, gradient_variance
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions, validation_accuracy, validation_loss
-from nas.spec.search import MetricSettings
+from nas.spec.settings import MetricSettings
 
 
 class Subject(Protocol):

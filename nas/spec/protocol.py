@@ -9,8 +9,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from nas.spec.datasets import Dataset
+from nas.spec.engines import EngineName, Precision
 from nas.spec.metrics import METRICS
-from nas.spec.search import Dataset, EngineName, MetricSettings, Precision, SearchSpec, Training
+from nas.spec.search import SearchSpec
+from nas.spec.settings import MetricSettings
+from nas.spec.training import Training
 
 
 class Protocol(BaseModel):

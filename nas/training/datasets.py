@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from nas.spec.search import Dataset
+from nas.spec.datasets import Dataset
 
 #: Of generation and of the split. Another value would be another data set.
 DATA_SEED: Final = 20_260_525

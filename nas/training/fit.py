@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from nas.errors import TrainingDiverged
 from nas.metrics.performance import Predictions
-from nas.spec.search import Training
+from nas.spec.training import Training
 from nas.training.datasets import Data
 from nas.training.hybrid import HybridNetworks, Parameters
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from nas.errors import UndefinedMetric
 from nas.metrics.gradient_variance import Definition, GradientDraws, checked_draws
 from nas.metrics.sampling import UNIFORM_WEIGHTS
-from nas.spec.search import GradientSettings
+from nas.spec.settings import GradientSettings
 from nas.training.datasets import Data
 from nas.training.fit import sample_losses
 from nas.training.hybrid import HybridNetworks, Parameters

@@ -17,7 +17,7 @@ from nas.engines.batched.part import Part
 from nas.engines.batched.program import Program
 from nas.engines.batched.schedule import Schedule, schedule
 from nas.errors import EngineUnavailable
-from nas.spec.search import Precision
+from nas.spec.engines import Precision
 
 #: What one part of a call may take while its gradient is pending; and without one, where small parts stay in cache.
 MAX_BYTES: Final = 192 * 2**20

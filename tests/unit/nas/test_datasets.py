@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.spec.datasets import DATASETS
-from nas.spec.search import Dataset
+from nas.spec.datasets import DATASETS, Dataset
 from nas.training import datasets
 from nas.training.datasets import load, principal_components
 

@@ -12,7 +12,8 @@ from nas.engines import make_engine
 from nas.errors import TrainingDiverged
 from nas.space import SearchSpace
 from nas.spec import parse_spec
-from nas.spec.search import GradientSettings, Training
+from nas.spec.settings import GradientSettings
+from nas.spec.training import Training
 from nas.training.datasets import Data, load, principal_components, side_by_side
 from nas.training.fit import _OPTIMIZERS, Fit, _Descent
 from nas.training.fit import fit as fit_bundle
@@ -54,7 +55,7 @@ def fit(net, found, settings, *, learning_rate, rng):
 
 
 def parse_dataset(name):
-    from nas.spec.search import Dataset
+    from nas.spec.datasets import Dataset
 
     return Dataset(name=name)
 
