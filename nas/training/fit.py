@@ -19,7 +19,7 @@ from nas.errors import TrainingDiverged
 from nas.metrics.performance import Predictions
 from nas.spec.training import Training
 from nas.training.datasets import Data
-from nas.training.hybrid import HybridNetworks, Parameters
+from nas.training.hybrid import HybridNetworks, MemberParameters, Parameters
 
 _OPTIMIZERS: Final[dict[str, type[torch.optim.Optimizer]]] = {
     "adam": torch.optim.Adam,
@@ -28,8 +28,8 @@ _OPTIMIZERS: Final[dict[str, type[torch.optim.Optimizer]]] = {
     "rmsprop": torch.optim.RMSprop,
 }
 
-#: Rows of the validation split that are evaluated together.
-_VALIDATION_ROWS: Final = 4_096
+#: Rows that are predicted together.
+_ROWS_TOGETHER: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,12 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A finished training: its curve, the epoch that is reported, and the predictions of that epoch."""
+    """A finished training: its curve, the epoch that is reported, and what that epoch predicts and is."""
 
     curve: tuple[Epoch, ...]
     epoch: int
     predictions: Predictions
+    parameters: MemberParameters
 
 
 def fit(
@@ -87,9 +88,10 @@ def fit(
     for number in range(1, training.epochs + 1):
         order = torch.from_numpy(np.stack([rng.permutation(len(data.train_y)) for rng in rngs]))
         train_losses = _train_epoch(networks, parameters, data, descent, order, training.batch_size)
-        predictions = predict(networks, parameters, data)
-        for record, train_loss, predicted in zip(records, train_losses, predictions, strict=True):
-            record.add(number, float(train_loss), predicted)
+        predictions = predict(networks, parameters, data.validation_x, data.validation_y)
+        members = networks.of_members(parameters)
+        for record, train_loss, predicted, own in zip(records, train_losses, predictions, members, strict=True):
+            record.add(number, float(train_loss), predicted, own)
         if all(record.error for record in records):
             break
     return [record.finish() for record in records]
@@ -102,10 +104,9 @@ class _Record:
         self.error: TrainingDiverged | None = None
         self._select = select
         self._curve: list[Epoch] = []
-        self._best: Predictions | None = None
-        self._reported = 0
+        self._best: tuple[int, Predictions, MemberParameters] | None = None
 
-    def add(self, number: int, train_loss: float, predictions: Predictions) -> None:
+    def add(self, number: int, train_loss: float, predictions: Predictions, parameters: MemberParameters) -> None:
         if self.error is not None:
             return
         loss = predictions.loss
@@ -116,14 +117,14 @@ class _Record:
                 )
                 return
         self._curve.append(Epoch(number, train_loss, loss, predictions.accuracy))
-        if self._best is None or self._select == "last" or loss < self._best.loss:
-            self._best, self._reported = predictions, number
+        if self._best is None or self._select == "last" or loss < self._best[1].loss:
+            self._best = number, predictions, parameters.copy()
 
     def finish(self) -> Fit | TrainingDiverged:
         if self.error is not None:
             return self.error
         assert self._best is not None
-        return Fit(tuple(self._curve), self._reported, self._best)
+        return Fit(tuple(self._curve), *self._best)
 
 
 class _Descent:
@@ -153,15 +154,15 @@ class _Descent:
                 torch.lerp(start, tensor, rate, out=tensor)
 
 
-def predict(networks: HybridNetworks, parameters: Parameters, data: Data) -> list[Predictions]:
-    """Returns each member's losses and hits on the validation split."""
+def predict(networks: HybridNetworks, parameters: Parameters, x: Tensor, y: Tensor) -> list[Predictions]:
+    """Returns each member's losses and hits on x, (C or 1, rows, n_features), whose classes are y, (rows,)."""
     losses, hits = [], []
     with torch.no_grad():
-        for start in range(0, len(data.validation_y), _VALIDATION_ROWS):
-            y = data.validation_y[start : start + _VALIDATION_ROWS]
-            logits = networks.logits(parameters, data.validation_x[:, start : start + _VALIDATION_ROWS])
-            losses.append(sample_losses(logits, y.expand(len(logits), -1)))
-            hits.append(logits.argmax(-1) == y)
+        for start in range(0, len(y), _ROWS_TOGETHER):
+            of_rows = y[start : start + _ROWS_TOGETHER]
+            logits = networks.logits(parameters, x[:, start : start + _ROWS_TOGETHER])
+            losses.append(sample_losses(logits, of_rows.expand(len(logits), -1)))
+            hits.append(logits.argmax(-1) == of_rows)
     pairs = zip(torch.cat(losses, 1).numpy(), torch.cat(hits, 1).numpy(), strict=True)
     return [Predictions(of_one, is_correct) for of_one, is_correct in pairs]
 

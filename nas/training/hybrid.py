@@ -39,6 +39,18 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberParameters:
+    """Of one network: its classical layers in order, flat, and its circuit's weights."""
+
+    classical: Tensor  #: (parameters,)
+    circuit: Tensor  #: (n_weights,)
+
+    def copy(self) -> "MemberParameters":
+        """Returns the same numbers in memory of their own, without gradients."""
+        return MemberParameters(self.classical.detach().clone(), self.circuit.detach().clone())
+
+
+@dataclass(frozen=True, slots=True)
 class _Kind:
     """Members whose classical layers have the same widths."""
 
@@ -113,6 +125,20 @@ class HybridNetworks:
             for member, tensor in zip(kind.members, stacked, strict=True)
         }
         return [found[member] for member in range(len(self.architectures))]
+
+    def of_members(self, parameters: Parameters) -> list[MemberParameters]:
+        """Returns each member's own part of parameters without an axis of draws, as views."""
+        return [
+            MemberParameters(layers, weights[: each.circuit.n_weights])
+            for each, layers, weights in zip(
+                self.architectures, self.by_member(parameters.classical), parameters.circuit, strict=True
+            )
+        ]
+
+    def together(self, of_members: Sequence[MemberParameters]) -> Parameters:
+        """Returns what `of_members` took apart."""
+        circuits = [pad(each.circuit, (0, self.n_weights - len(each.circuit))) for each in of_members]
+        return Parameters(self.by_kind([each.classical for each in of_members]), torch.stack(circuits))
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Returns (C, [draws,] rows, n_classes) of inputs (C or 1, [1,] rows, at least n_features)."""

@@ -15,7 +15,7 @@ from nas.spec import parse_spec
 from nas.spec.settings import GradientSettings
 from nas.spec.training import Training
 from nas.training.datasets import Data, load, principal_components, side_by_side
-from nas.training.fit import _OPTIMIZERS, Fit, _Descent
+from nas.training.fit import _OPTIMIZERS, Fit, _Descent, predict
 from nas.training.fit import fit as fit_bundle
 from nas.training.gradients import loss_gradients
 from nas.training.hybrid import HybridNetworks, Parameters
@@ -223,3 +223,14 @@ def test_a_step_at_rate_1_scaled_is_the_step_of_the_optimizer(optimizer):
         descent.step(cross_entropy(net.logits(parameters, found.train_x)[0], found.train_y))
     for ours, theirs in zip(parameters.trained("full-hybrid"), leaves, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0.0, atol=SCALED_STEP)
+
+
+def test_a_fit_keeps_the_parameters_that_it_reports():
+    wide, narrow = network(layers=2, pre_layers=[3]), network()
+    nets = HybridNetworks((*wide.architectures, *narrow.architectures), wide.engine)
+    settings = Training(epochs=6)
+    found = fit_bundle(nets, data(), settings, learning_rates=[0.5, 0.01], rngs=[rng(1), rng(2)])
+    again = predict(nets, nets.together([one.parameters for one in found]), data().validation_x, data().validation_y)
+    assert found[0].epoch < settings.epochs  # later steps must not reach what was kept
+    for one, predictions in zip(found, again, strict=True):
+        np.testing.assert_allclose(predictions.losses, one.predictions.losses, atol=ROUNDING)
