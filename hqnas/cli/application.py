@@ -10,6 +10,7 @@ from hqnas.cli import run, searches
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
 from hqnas.cli.measure import MEASURE_EXAMPLE, measure
+from hqnas.cli.report import REPORT_EXAMPLE, report
 from hqnas.cli.up import up
 
 
@@ -77,5 +78,6 @@ app.command(rich_help_panel=_SEARCH, epilog=searches.FRONT_EXAMPLE)(searches.fro
 app.command(rich_help_panel=_SEARCH, epilog=searches.SHOW_EXAMPLE)(searches.show)
 app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
+app.command(rich_help_panel=_SEARCH, epilog=REPORT_EXAMPLE)(report)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

@@ -187,7 +187,7 @@ def measured(candidate: Candidate, objective: Objective) -> str:
 
 def number(value: float | None) -> str:
     """Returns a number at four digits, a dash where it is not known."""
-    return "–" if value is None else f"{value:.4g}"  # noqa: RUF001  # a dash, not a minus
+    return "–" if value is None else f"{value:.4g}"  # a dash, not a minus
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -1,25 +1,17 @@
 """The front as a picture: each pair of objectives, and the hypervolume over the evaluations."""
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from hqnas.client.results import Candidate, Generation, Objective, Search, losses
-from hqnas.export.files import CannotExport
+from hqnas.export import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GREY: Final = "#b8c0c8"
-_FRONT: Final = "#0b7285"
-_BEST: Final = "#e8590c"
-_INK: Final = "#212529"
-_FAINT: Final = "#e9ecef"
 _MOST_PANELS: Final = 5  #: of objectives; more would be too small to read
-_LOG_RATIO: Final = 50.0  #: positive values that span more than this are drawn on a log axis
 
 _EVALUATED: Final = "evaluated"
 _ON_FRONT: Final = "on the front, ± one standard error"
@@ -30,20 +22,6 @@ _ROW: Final = 4.2  #: inches, as the following
 _COLUMN: Final = 5.4
 _HEADING: Final = 0.75
 _LEGEND: Final = 0.4
-
-_STYLE: Final = {
-    "font.size": 9.5,
-    "axes.edgecolor": "#adb5bd",
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _FAINT,
-    "xtick.color": "#495057",
-    "ytick.color": "#495057",
-    "text.color": _INK,
-}
 
 
 def picture(
@@ -66,20 +44,14 @@ def picture(
     Raises:
         CannotExport: matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ModuleNotFoundError as error:
-        raise CannotExport("drawing needs matplotlib, which is not installed; install 'hqnas[plot]'") from error
-
     shown = [c for c in candidates if all(map(math.isfinite, losses(c, search.objectives)))]
     pairs = _pairs(search.objectives)
     n_columns = 2 if len(pairs) < 4 else 3
     n_rows = math.ceil((len(pairs) + 1) / n_columns)
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; that is no reason to write to the terminal.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with style.drawing():
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+
         height = _ROW * n_rows + _HEADING + _LEGEND
         body = (0.006, _LEGEND / height, 0.988, _ROW * n_rows / height)
         engine = ConstrainedLayoutEngine(rect=body, wspace=0.06, hspace=0.06)
@@ -92,9 +64,7 @@ def picture(
             axes.remove()
         _write_heading(figure, search, shown)
         _write_legend(figure, panels[0])
-        out = io.BytesIO()
-        figure.savefig(out, format="png", facecolor="white")
-    return out.getvalue()
+        return style.to_png(figure)
 
 
 def _pairs(objectives: Sequence[Objective]) -> Sequence[tuple[Objective | None, Objective]]:
@@ -123,7 +93,7 @@ def _draw_pair(
     others = [c for c in candidates if not c.is_on_front]
     front = [c for c in candidates if c.is_on_front]
     axes.scatter(
-        [at(c, x) for c in others], [at(c, y) for c in others], s=20, c=_GREY, lw=0, alpha=0.75, label=_EVALUATED
+        [at(c, x) for c in others], [at(c, y) for c in others], s=20, c=style.GREY, lw=0, alpha=0.75, label=_EVALUATED
     )
     if has_stairs and x is not None:
         _draw_stairs(axes, front, x, y)
@@ -134,10 +104,10 @@ def _draw_pair(
         yerr=[_error(c, y) for c in front],
         fmt="o",
         ms=6.5,
-        mfc=_FRONT,
+        mfc=style.ACCENT,
         mec="white",
         mew=0.8,
-        ecolor=_FRONT,
+        ecolor=style.ACCENT,
         elinewidth=0.9,
         capsize=0,
         zorder=3,
@@ -145,12 +115,21 @@ def _draw_pair(
     )
     if best is not None and best.id in order:
         axes.plot(
-            at(best, x), at(best, y), "*", ms=17, mfc=_BEST, mec="white", mew=1.0, zorder=4, ls="", label=_BEST_MEMBER
+            at(best, x),
+            at(best, y),
+            "*",
+            ms=17,
+            mfc=style.SECOND,
+            mec="white",
+            mew=1.0,
+            zorder=4,
+            ls="",
+            label=_BEST_MEMBER,
         )
-    _scale(axes, "x", x, [at(c, x) for c in candidates])
-    _scale(axes, "y", y, [at(c, y) for c in candidates])
-    axes.set_xlabel("candidate, in the order of proposal" if x is None else _label(x), parse_math=False)
-    axes.set_ylabel(_label(y), parse_math=False)
+    style.scale(axes, "x", x, [at(c, x) for c in candidates])
+    style.scale(axes, "y", y, [at(c, y) for c in candidates])
+    axes.set_xlabel("candidate, in the order of proposal" if x is None else style.label(x), parse_math=False)
+    axes.set_ylabel(style.label(y), parse_math=False)
 
 
 def _draw_stairs(axes: "Axes", front: Sequence[Candidate], x: Objective, y: Objective) -> None:
@@ -159,7 +138,7 @@ def _draw_stairs(axes: "Axes", front: Sequence[Candidate], x: Objective, y: Obje
     values = [((c.objectives or {})[x.metric], (c.objectives or {})[y.metric]) for c in points]
     corners = [value for (_, y0), (x1, y1) in pairwise(values) for value in ((x1, y0), (x1, y1))]
     line = [*values[:1], *corners]
-    axes.plot([p[0] for p in line], [p[1] for p in line], color=_FRONT, lw=1.2, alpha=0.5, zorder=2)
+    axes.plot([p[0] for p in line], [p[1] for p in line], color=style.ACCENT, lw=1.2, alpha=0.5, zorder=2)
 
 
 def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
@@ -169,7 +148,7 @@ def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
     if not known:
         axes.text(0.5, 0.5, "no generation has ended yet", transform=axes.transAxes, ha="center", color="#868e96")
         return
-    axes.plot(*zip(*known, strict=True), color=_FRONT, lw=1.8, marker="o", ms=5.5, mec="white", mew=0.8)
+    axes.plot(*zip(*known, strict=True), color=style.ACCENT, lw=1.8, marker="o", ms=5.5, mec="white", mew=0.8)
 
 
 def _write_heading(figure: Any, search: Search, shown: Sequence[Candidate]) -> None:
@@ -194,20 +173,6 @@ def _write_legend(figure: Any, axes: "Axes") -> None:
     figure.legend([by_label[name] for name in names], names, loc="lower left", ncols=len(names), frameon=False)
 
 
-def _label(objective: Objective) -> str:
-    # The label of y is turned by a quarter, so that its arrow to the right points up.
-    unit = f" ({objective.unit})" if objective.unit else ""
-    name = objective.metric.replace("_", " ") + unit
-    return f"{name}  better →" if objective.is_maximized else f"← better  {name}"
-
-
 def _error(candidate: Candidate, objective: Objective) -> float:
     metric = candidate.metrics.get(objective.metric)
     return (metric.error if metric else None) or 0.0
-
-
-def _scale(axes: "Axes", side: str, objective: Objective | None, values: Sequence[float]) -> None:
-    if objective is None or objective.unit == "count":
-        axes.locator_params(axis=side, integer=True)  # type: ignore[arg-type]  # side is "x" or "y"
-    elif values and min(values) > 0 and max(values) / min(values) > _LOG_RATIO:
-        axes.set(**{f"{side}scale": "log"})

@@ -23,13 +23,11 @@ def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -
     metrics = _metric_names(rows, objectives)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    errors = ((name, f"{name}_std_error") for name in metrics)
-    writer.writerow(
-        ["generation", "index", "digest", "is_on_front", *GENES, *(_cell(name) for pair in errors for name in pair)]
-    )
+    measured = (plain_cell(name) for metric in metrics for name in (metric, f"{metric}_std_error"))
+    writer.writerow(["generation", "index", "digest", "is_on_front", *GENES, *measured])
     for row in rows:
         place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
-        genes = [_cell(gene_text(name, row.genome[name])) for name in GENES]
+        genes = [plain_cell(gene_text(name, row.genome[name])) for name in GENES]
         writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
     return out.getvalue()
 
@@ -61,5 +59,6 @@ def _number(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _cell(text: str) -> str:
+def plain_cell(text: str) -> str:
+    """Returns a text that no spreadsheet runs."""
     return "'" + text if text.startswith(_FORMULA) else text

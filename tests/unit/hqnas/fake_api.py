@@ -17,6 +17,7 @@ SPEC = {
     "name": "small",
     "dataset": {"name": "moons"},
     "space": {"qubits": [2, 3], "layers": [1, 2]},
+    "training": {"mode": "full-hybrid"},
     "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
 }
 

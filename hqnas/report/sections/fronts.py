@@ -1,0 +1,93 @@
+"""The fronts, over one another where there are several."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from hqnas.client.results import Objective
+from hqnas.export import architecture, style
+from hqnas.report.comparison import coverages
+from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend
+from hqnas.report.study import Member, Row, Study
+
+
+def fronts(study: Study) -> Section:
+    """Returns the fronts of all searches in the objectives that they share."""
+    objectives = study.shared_objectives
+    sentences = [
+        f"{member.label} ({member.mode}): {len(member.front)} of {len(member.rows)} evaluated candidates are on the "
+        f"front; the search is {member.search.state}."
+        for member in study.members
+    ]
+    if not objectives:
+        sentences.append("The searches have no objective in common, so their fronts cannot be drawn over one another.")
+        return Section("fronts", "Fronts", tuple(sentences), _table(study))
+    if len(study.members) > 1:
+        sentences += _coverage_sentences(study, objectives)
+    return Section("fronts", "Fronts", tuple(sentences), _table(study), _draw(study, objectives))
+
+
+def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list[str]:
+    names = ", ".join(objective.metric for objective in objectives)
+    return [f"Compared in {names}, by value, without regard to errors."] + [
+        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by}."
+        for found in coverages(study, objectives)
+    ]
+
+
+def _draw(study: Study, objectives: Sequence[Objective]) -> bytes:
+    pairs = list(combinations(objectives, 2)) or [(objectives[0], objectives[0])]
+    with style.drawing():
+        n_columns = min(3, len(pairs))
+        figure, panels = canvas(-(-len(pairs) // n_columns), n_columns, width=5.4, height=4.4)
+        for panel, (x, y) in zip(panels, pairs, strict=False):
+            for number, member in enumerate(study.members):
+                _draw_member(panel, member, x, y, colour_of(number))
+            for side, objective in (("x", x), ("y", y)):
+                style.scale(panel, side, objective, [row.value(objective.metric) for row in study.rows])
+            panel.set_xlabel(style.label(x), parse_math=False)
+            panel.set_ylabel(style.label(y), parse_math=False)
+        for panel in panels[len(pairs) :]:
+            panel.remove()
+        legend(figure, panels[:1])
+        return style.to_png(figure)
+
+
+def _draw_member(panel: Any, member: Member, x: Objective, y: Objective, colour: str) -> None:
+    others = [row for row in member.rows if not row.candidate.is_on_front]
+    panel.scatter(*_values(others, x, y), s=14, c=colour, lw=0, alpha=0.22, label=f"{member.label}: evaluated")
+    panel.errorbar(
+        *_values(member.front, x, y),
+        xerr=[row.error(x.metric) for row in member.front],
+        yerr=[row.error(y.metric) for row in member.front],
+        fmt="o",
+        ms=6,
+        mfc=colour,
+        mec="white",
+        mew=0.8,
+        ecolor=colour,
+        elinewidth=0.9,
+        zorder=3,
+        label=f"{member.label}: front, ± one standard error",
+    )
+
+
+def _values(rows: Sequence[Row], x: Objective, y: Objective) -> tuple[list[float], list[float]]:
+    return [row.value(x.metric) for row in rows], [row.value(y.metric) for row in rows]
+
+
+def _table(study: Study) -> Table:
+    metrics = tuple(dict.fromkeys(o.metric for member in study.members for o in member.search.objectives))
+    columns = ("search", "mode", "candidate", "architecture", *(name for m in metrics for name in (m, f"{m} ±")))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            row.label,
+            row.mode,
+            f"{row.candidate.generation}.{row.candidate.index}",
+            architecture(row.candidate.genome),
+            *(cell for metric in metrics for cell in (row.value(metric), row.error(metric))),
+        )
+        for member in study.members
+        for row in member.front
+    ]
+    return Table(columns, tuple(rows))

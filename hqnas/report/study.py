@@ -1,0 +1,131 @@
+"""What a report is about: searches with everything that was evaluated in them.
+
+client ──▶ Study ──▶ analyses (plain numbers) ──▶ sections (a picture, a table, a sentence) ──▶ page
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hqnas.client import Client
+from hqnas.client.errors import HqnasError
+from hqnas.client.results import Candidate, Generation, Objective, Search, losses
+
+Floats = NDArray[np.float64]
+
+
+class NothingToReport(HqnasError):
+    """There is no evaluated candidate to report on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An evaluated candidate, and the search that it stands in."""
+
+    search: Search
+    label: str  #: of the search in the report
+    candidate: Candidate
+
+    @property
+    def mode(self) -> str:
+        """The training mode."""
+        return str((self.search.spec or {})["training"]["mode"])
+
+    def value(self, metric: str) -> float:
+        """Returns a metric, and not a number where it was not measured."""
+        found = self.candidate.metrics.get(metric)
+        return math.nan if found is None or found.value is None else found.value
+
+    def error(self, metric: str) -> float:
+        """Returns the standard error of a metric, 0 where it is exact or not known."""
+        found = self.candidate.metrics.get(metric)
+        return 0.0 if found is None else found.error or 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A search of a study with its label, its evaluated candidates in the order of proposal, and its generations."""
+
+    search: Search
+    label: str
+    rows: tuple[Row, ...]
+    generations: tuple[Generation, ...]
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        """The non-dominated candidates."""
+        return tuple(row for row in self.rows if row.candidate.is_on_front)
+
+    @property
+    def mode(self) -> str:
+        """The training mode."""
+        return str((self.search.spec or {})["training"]["mode"])
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The searches of a report, at least one, each with at least one evaluated candidate."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every evaluated candidate."""
+        return tuple(row for member in self.members for row in member.rows)
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The training modes, in the order of the searches."""
+        return tuple(dict.fromkeys(row.mode for row in self.rows))
+
+    @property
+    def shared_objectives(self) -> tuple[Objective, ...]:
+        """Objectives that all searches have, in the same direction, in the order of the first."""
+        first, *others = (member.search.objectives for member in self.members)
+        return tuple(objective for objective in first if all(objective in one for one in others))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics that were measured."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.candidate.metrics))
+
+
+def gather(client: Client, search_ids: Sequence[str]) -> Study:
+    """Returns the searches with their candidates and generations.
+
+    Raises:
+        NothingToReport: a search has no evaluated candidate, or stands twice.
+    """
+    for i, search_id in enumerate(search_ids):
+        if search_id in search_ids[:i]:
+            raise NothingToReport(f"search {search_id} stands twice; name each search once")
+    searches = [client.search(search_id) for search_id in search_ids]
+    return Study(
+        tuple(_member(client, search, label) for search, label in zip(searches, _labels(searches), strict=True))
+    )
+
+
+def _member(client: Client, search: Search, label: str) -> Member:
+    evaluated = [candidate for candidate in client.candidates(search.id) if candidate.state == "evaluated"]
+    rows = tuple(Row(search, label, candidate) for candidate in evaluated)
+    if not rows:
+        raise NothingToReport(
+            f"search {search.id} ({search.name}) has no evaluated candidate yet; it is {search.state}"
+        )
+    return Member(search, label, rows, client.generations(search.id))
+
+
+def _labels(searches: Sequence[Search]) -> list[str]:
+    """Returns the names, with the beginning of the id where two searches have the same."""
+    names = [search.name for search in searches]
+    return [
+        search.name if names.count(search.name) == 1 else f"{search.name} ({search.id[-8:]})" for search in searches
+    ]
+
+
+def losses_of(rows: Sequence[Row], objectives: tuple[Objective, ...]) -> Floats:
+    """Returns the objectives of rows with every goal turned to minimise, (rows, objectives)."""
+    return np.array([losses(row.candidate, objectives) for row in rows], dtype=float).reshape(-1, len(objectives))
