@@ -171,8 +171,8 @@ def choose_engines(spec: SearchSpec, workers: Sequence[CalibratedWorker]) -> dic
         return dict.fromkeys(counts, spec.engine)
     if not workers:
         raise NothingHolds(
-            f"`engine: auto` is chosen from the calibration of a live {spec.device} worker, and there is none; start "
-            f"one with `hqnas worker --device {spec.device}`"
+            f"`engine: auto` waits for a live {spec.device} worker; one that starts for the first time measures its "
+            f"engines before, for some seconds. If none is starting, start one: `hqnas worker --device {spec.device}`"
         )
     rows = spec.training.batch_size if spec.has_training else MANY_ROWS
     chosen: dict[int, str] = {}

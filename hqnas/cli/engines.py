@@ -1,6 +1,7 @@
 """`hqnas engines`: how fast the engines of this machine are, which one `auto` takes, and which bundles pay."""
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -25,7 +26,11 @@ def engines(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure now, also where a calibration is cached.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
 ) -> None:
-    """Shows how fast the engines of this machine are, as its workers know it; measures it where it is not known."""
+    """Shows how fast the engines of this machine are, as its workers know it; measures it where it is not known.
+
+    For each engine: one circuit alone, and a batch of rows that share their weights. '≤' is an
+    upper bound, scaled up from fewer rows. 'bundle of' is how many candidates travel together.
+    """
     from config import Settings
     from config.logging import configure_logging
 
@@ -36,6 +41,8 @@ def engines(
     settings = Settings.load()
     if device is Device.gpu:
         require_gpu()
+    if sys.stderr.isatty():
+        typer.echo("Measuring engines, unless that was done before; some seconds on an idle machine …", err=True)
     configure_logging(settings.model_copy(update={"log_level": "ERROR"}), process="engines")
     found = calibration_of(device.value, cache=settings.cache, is_fresh=fresh)
     if found is None:

@@ -30,6 +30,7 @@ _STYLE_OF_STATE: Final = {
 _LINE_EVERY_S: Final = 10.0  #: where the output is no terminal
 _BAR_WIDTH: Final = 36
 _MOST_DECIMALS: Final = 6
+_GATES: Final = "two_qubit_gates"
 _SHOWN_OF_ID: Final = 13  #: the milliseconds of an UUIDv7: enough to tell searches apart, and commands take it
 
 
@@ -113,14 +114,16 @@ def front_table(front: Front) -> Table:
     for objective in front.objectives:
         arrow = "↑" if objective.is_maximized else "↓"
         table.add_column(f"{objective.metric.replace('_', ' ')} {arrow}", justify="right", max_width=16)
-    table.add_column("two-qubit gates", justify="right", max_width=9)
+    has_gates = any(objective.metric == _GATES for objective in front.objectives)
+    if not has_gates:
+        table.add_column("two-qubit gates", justify="right", max_width=9)
     table.add_column("architecture", overflow="fold")
     for member in sorted(front.items, key=lambda c: (losses(c, front.objectives), c.digest)):
-        gates = member.metrics.get("two_qubit_gates")
+        gates = member.metrics.get(_GATES)
         table.add_row(
             f"{member.generation}.{member.index}",
             *(measured(member, objective) for objective in front.objectives),
-            number(gates.value) if gates else "",
+            *([] if has_gates else [number(gates.value) if gates else ""]),
             plain(architecture(member.genome)),
         )
     return table

@@ -78,7 +78,10 @@ def _engine_problems(spec: "SearchSpec") -> list[Finding]:
     if spec.engine == "lightning.gpu" and spec.device != "gpu":
         problems.append((("device",), "lightning.gpu needs 'device: gpu'", spec.device))
     if spec.engine == "default.qubit" and spec.precision != "complex128":
-        text = "default.qubit computes in complex128; remove 'precision', or take another engine"
+        text = (
+            f"default.qubit computes in complex128 and not in {spec.precision}; remove 'precision', or take another "
+            "engine"
+        )
         problems.append((("precision",), text, spec.precision))
     return problems
 

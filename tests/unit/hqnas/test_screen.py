@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ def test_progress_on_a_terminal_shows_rate_and_time_left(client: Client, api: An
 
     assert "1.5 evaluations/s" in out.getvalue()
     assert "12 s left" in out.getvalue()
+
+
+def test_front_table_has_no_column_twice(client: Client, documents: Any) -> None:
+    front = client.front(documents.search_id)
+    gates = Objective("two_qubit_gates", "minimize", "count")
+    headings = [str(column.header) for column in front_table(replace(front, objectives=(gates,))).columns]
+    assert headings == ["place", "two qubit gates ↓", "architecture"]
 
 
 def test_front_table_marks_the_direction_of_each_objective(client: Client, documents: Any) -> None:
