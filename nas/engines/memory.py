@@ -48,7 +48,7 @@ def require(n_bytes: int, memory: Memory | None, *, purpose: str) -> int:
     if n_bytes > memory.free_bytes:
         raise DeviceTooSmall(
             f"{purpose} needs {_in_mib(n_bytes)} MiB, and {memory.place} has {_in_mib(memory.free_bytes)} MiB free; "
-            "take fewer qubits, precision complex64, or a machine with more memory"
+            "take fewer qubits or gates, precision complex64, another engine, or a machine with more memory"
         )
     return memory.free_bytes - n_bytes
 

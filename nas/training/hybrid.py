@@ -214,7 +214,20 @@ def _outputs(architecture: Architecture, weights: list[Tensor], biases: list[Ten
 
 def _chain(weights: list[Tensor], biases: list[Tensor], x: Tensor) -> Tensor:
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        x = x @ weight + bias
+        x = _product(x, weight) + bias
         if i < len(weights) - 1:
             x = torch.relu(x)
     return x
+
+
+def _product(x: Tensor, weight: Tensor) -> Tensor:
+    """Returns x @ weight, rounded alike in every bundle.
+
+    A matrix of one column counts as transposed or not by its strides, and those of one member differ from those of
+    several: such products, and their gradients, go element by element.
+    """
+    if weight.shape[-2] == 1:
+        return x * weight
+    if weight.shape[-1] == 1:
+        return (x * weight.mT).sum(-1, keepdim=True)
+    return x @ weight

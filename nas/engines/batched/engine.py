@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nas.circuits import AMPLITUDE, Circuit
+from nas.engines import memory
 from nas.engines.base import Engine, EngineInfo, Inputs
-from nas.engines.batched.measurement import Measurement
+from nas.engines.batched.measurement import FEW_AMPLITUDES, Measurement
 from nas.engines.batched.part import Part
-from nas.engines.batched.program import Program
+from nas.engines.batched.program import Program, table_bytes
 from nas.engines.batched.schedule import Schedule, schedule
 from nas.errors import EngineUnavailable
 from nas.spec.engines import Precision
@@ -26,8 +27,9 @@ _CACHED_BYTES: Final = 16 * 2**20
 #: States that a gradient of one run takes about, whatever the circuit.
 _STATES_OF_A_GRADIENT: Final = 64
 
-#: Amplitudes of one circuit up to which a core simulates circuits side by side: 32 rows of 8 qubits.
-_FEW_AMPLITUDES: Final = 8_192
+#: Torch multiplies so many amplitudes at a time, and rounds those that are left over at the end of a tensor otherwise:
+#: a circuit beside others is to have none of its own.
+_VECTOR: Final = 8
 
 #: Amplitudes of the circuits met last whose programs are kept: training meets one some hundred times in a row.
 _KEPT_AMPLITUDES: Final = 8_192
@@ -82,10 +84,27 @@ class Batched(Engine):
             return part.in_parts(measure, most_bytes=most_bytes, with_gradient=with_gradient)
 
         # A core gains where calls outweigh arithmetic: on batches of data, not on draws of weights.
-        is_small = inputs.groups == 1 and inputs.rows << circuits[0].qubits <= _FEW_AMPLITUDES
+        n_amplitudes = inputs.rows << circuits[0].qubits
+        is_small = inputs.groups == 1 and n_amplitudes <= FEW_AMPLITUDES and n_amplitudes % _VECTOR == 0
         is_apart = self._device.type == "cpu" and not is_small
         partition = [[i] for i in range(len(circuits))] if is_apart else self._by_kind(circuits)
+        if self._device.type == "cpu":
+            # Whether a member is split, and what of it is kept, must not depend on the others: what fits not is apart.
+            found = ((members, self._members(circuits, inputs, members)) for members in partition)
+            sets = [
+                [members]
+                if len(members) == 1 or self._part(*one)[0].fits(most_bytes, with_gradient=with_gradient)
+                else [[i] for i in members]
+                for members, one in found
+            ]
+            partition = [members for of_kind in sets for members in of_kind]
         return self._partwise(circuits, inputs, partition, run, n_observables)
+
+    @staticmethod
+    def _members(circuits: Sequence[Circuit], inputs: Inputs, members: list[int]) -> tuple[Sequence[Circuit], Inputs]:
+        if len(members) == len(circuits):
+            return circuits, inputs
+        return [circuits[i] for i in members], inputs.of(members)
 
     def _partwise(
         self,
@@ -102,7 +121,7 @@ class Batched(Engine):
             return run(circuits, inputs).cpu().reshape(len(circuits), *shape, width)
         found: dict[int, Tensor] = {}
         for members in partition:
-            values = run([circuits[i] for i in members], inputs.of(members)).reshape(len(members), *shape, -1)
+            values = run(*self._members(circuits, inputs, members)).reshape(len(members), *shape, -1)
             found |= zip(members, pad(values, (0, width - values.shape[-1])), strict=True)
         return torch.stack([found[i] for i in range(len(circuits))]).cpu()
 
@@ -141,6 +160,12 @@ class Batched(Engine):
     def _prepare(self, circuits: Sequence[Circuit], *, has_rows: bool) -> tuple[Program, Measurement]:
         def make() -> tuple[Sequence[Circuit], Program, Measurement]:
             schedules = [self._schedule(circuit, has_rows=has_rows) for circuit in circuits]
+            n_bytes = table_bytes([one.blocks for one in schedules], circuits[0].qubits)
+            if n_bytes > MAX_BYTES:
+                free = memory.gpu_memory() if self._device.type == "cuda" else memory.host_memory()
+                n_blocks = max(len(one.blocks) for one in schedules)
+                purpose = f"batched, for {n_blocks:,} blocks on {circuits[0].qubits} qubits,"
+                memory.require(n_bytes, free, purpose=purpose)
             observables = [circuit.observables for circuit in circuits]
             measurement = Measurement.make(observables, circuits[0].qubits, device=self._device)
             program = Program.make(

@@ -35,8 +35,7 @@ class Part:
         With a gradient, states are kept if all fit at once, else undone backward; and what does not even fit so is
         simulated part by part again when its gradient is due.
         """
-        size = self._bytes(keeps_states=with_gradient)
-        if size <= most_bytes:
+        if self.fits(most_bytes, with_gradient=with_gradient):
             return run(self)
         undoing = replace(self, keeps_states=False)
         parts = list(undoing._split(most_bytes))
@@ -45,6 +44,10 @@ class Part:
         else:
             found = [checkpoint(run, part, use_reentrant=False, preserve_rng_state=False) for part in parts]
         return torch.cat(found, 1 if self.groups > 1 else 2)
+
+    def fits(self, most_bytes: int, *, with_gradient: bool) -> bool:
+        """Whether all of it is simulated at once; with a gradient, with its states kept."""
+        return self._bytes(keeps_states=with_gradient) <= most_bytes
 
     def states(self) -> Tensor:
         """Returns the final states, (C, groups, rows, N)."""

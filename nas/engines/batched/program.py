@@ -4,7 +4,7 @@ Shorter circuits of a bundle are padded with what changes nothing to the last bi
 0 and permutations that move nothing. C is the number of circuits, B of blocks, N = 2^n.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -23,6 +23,10 @@ _WIDEST_RUN: Final = 5
 
 #: Eigenvalues that are brought to floating point at a time.
 _MOST_AT_ONCE: Final = 2**20
+
+#: Of a permutation, for each basis state, with what is needed while it is made; and of each pair in a dense layout.
+_PERMUTATION_BYTES: Final = 64
+_PAIR_BYTES: Final = 32
 
 #: Widest circuits that may stand side by side on a core.
 _WIDEST_BUNDLED: Final = 8
@@ -72,7 +76,9 @@ class Columns:
         index = (self.index.view(n_circuits, -1) + offsets).flatten()
         side_by_side = scaled.movedim(0, -2).flatten(-2)
         total = scaled.new_zeros((*side_by_side.shape[:-1], n_circuits * width)).index_add_(-1, index, side_by_side)
-        return total.view(*total.shape[:-1], n_circuits, width).movedim(-2, 0)
+        # Contiguous by circuits: torch adds rows of 16 columns and more in another order than rows of few, and circuits
+        # that lie side by side would be columns of one another.
+        return total.view(*total.shape[:-1], n_circuits, width).movedim(-2, 0).contiguous()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +102,32 @@ class PhaseTable:
 
     def sums(self, values: Tensor) -> Tensor:
         """Returns Σ_m h_m e_m(x), (C, B, G, N), of angles (C, B, G, m)."""
-        return self._by_block(values, lambda of_block, eigenvalues: of_block @ eigenvalues)
+        if self._is_small:
+            return values @ self.eigenvalues.to(values.dtype)
+        found = values.new_zeros(*values.shape[:3], self.eigenvalues.shape[3])
+        for block, some in self._pieces():
+            found[:, block] += values[:, block, :, some] @ self.eigenvalues[:, block, some].to(values.dtype)
+        return found
 
     def projections(self, values: Tensor) -> Tensor:
         """Returns Σ_x e_m(x) v(x), (C, B, G, m), of values (C, B, G, N)."""
-        return self._by_block(values, lambda of_block, eigenvalues: of_block @ eigenvalues.mT)
+        if self._is_small:
+            return values @ self.eigenvalues.to(values.dtype).mT
+        found = values.new_zeros(*values.shape[:3], self.eigenvalues.shape[2])
+        for block, some in self._pieces():
+            found[:, block, :, some] = values[:, block] @ self.eigenvalues[:, block, some].to(values.dtype).mT
+        return found
 
-    def _by_block(self, values: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        if self.eigenvalues.nelement() <= _MOST_AT_ONCE:
-            return product(values, self.eigenvalues.to(values.dtype))
-        pairs = zip(values.unbind(1), self.eigenvalues.unbind(1), strict=True)
-        return torch.stack([product(of_block, some.to(values.dtype)) for of_block, some in pairs], 1)
+    @property
+    def _is_small(self) -> bool:
+        return self.eigenvalues.nelement() <= _MOST_AT_ONCE
+
+    def _pieces(self) -> Iterator[tuple[int, slice]]:
+        n_circuits, n_blocks, n_phases, size = self.eigenvalues.shape
+        step = max(1, _MOST_AT_ONCE // (n_circuits * size))
+        for block in range(n_blocks):
+            for start in range(0, n_phases, step):
+                yield block, slice(start, start + step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +231,16 @@ def _prepared_places(circuits: Sequence[Circuit], device: torch.device) -> Tenso
         is_reached = (basis & ~sum(1 << shift for shift in shifts)) == 0
         places.append(np.where(is_reached, value, 1 << len(wires)))
     return torch.from_numpy(np.array(places)).to(device)
+
+
+def table_bytes(blocks: Sequence[Sequence[Block]], qubits: int) -> int:
+    """Returns about what the tables of a bundle's phases and permutations take, which no splitting makes smaller."""
+    n_blocks, size = len(blocks) * max(len(of_one) for of_one in blocks), 1 << qubits
+    most = max(len(block.phases) for of_one in blocks for block in of_one)
+    n_bytes = n_blocks * size * most
+    if any(block.permutations for of_one in blocks for block in of_one):
+        n_bytes += n_blocks * size * (_PERMUTATION_BYTES + (_PAIR_BYTES * size if qubits <= _WIDEST_RUN else 0))
+    return n_bytes
 
 
 class _Columns:

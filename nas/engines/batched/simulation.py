@@ -230,24 +230,22 @@ def _at(angles: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _by_wire(runs: tuple[int, ...], by_run: list[Tensor], shape: tuple[int, ...]) -> Tensor:
     """Returns each wire's 2 × 2 partial trace, (shape, B, n, 2, 2), of each run's (X, B, 2^k, 2^k)."""
-    found = [
-        (matrix.flatten(-2) @ _partial_traces(k, matrix.dtype, matrix.device)).view(*shape, matrix.shape[1], k, 2, 2)
-        for k, matrix in zip(runs, by_run, strict=True)
-    ]
+    found = []
+    for k, matrix in zip(runs, by_run, strict=True):
+        # Picked and summed: how a matrix product rounds a row would depend on how many blocks and circuits there are.
+        terms = matrix.flatten(-2).index_select(-1, _traced(k, matrix.device))
+        found.append(terms.view(*shape, matrix.shape[1], k, 2, 2, -1).sum(-1))
     return found[0] if len(found) == 1 else torch.cat(found, -3)
 
 
 @cache
-def _partial_traces(n_wires: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns the (4^k, 4k) matrix that takes a flattened 2^k × 2^k to the partial traces of its k wires."""
-    size = 1 << n_wires
-    row, column = torch.arange(size)[:, None], torch.arange(size)[None]
-    traces = torch.zeros(size, size, n_wires, 2, 2)
+def _traced(n_wires: int, device: torch.device) -> Tensor:
+    """Returns where in a flattened 2^k × 2^k the terms of its wires' partial traces stand, (4k · 2^(k−1),)."""
+    others = torch.arange(1 << (n_wires - 1))
+    places = []
     for wire in range(n_wires):
         bit = 1 << (n_wires - 1 - wire)
-        is_same_elsewhere = (row & ~bit) == (column & ~bit)
-        for i in (0, 1):
-            for j in (0, 1):
-                is_entry = is_same_elsewhere & (((row & bit) > 0) == i) & (((column & bit) > 0) == j)
-                traces[:, :, wire, i, j] = is_entry.float()
-    return traces.view(size * size, -1).to(device, dtype)
+        # The basis states in which this wire is 0: the others' bits, with a 0 put between.
+        rest = (others // bit) * 2 * bit + others % bit
+        places += [(rest + i * bit) * (1 << n_wires) + rest + j * bit for i in (0, 1) for j in (0, 1)]
+    return torch.cat(places).to(device)

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from nas.circuits import AMPLITUDE, Angle, Circuit, Operation
-from nas.engines import make_engine
+from nas.engines import make_engine, memory
 from nas.engines.batched import engine as batched_engine
+from nas.engines.batched import program
 from nas.engines.batched.schedule import schedule
+from nas.errors import DeviceTooSmall
 
 ROUNDING = 1e-12
 Z0 = ((("z", 0),),)
@@ -226,3 +228,82 @@ def test_a_gpu_that_is_not_there_is_named():
         pytest.skip("this machine has a GPU")
     with pytest.raises(EngineUnavailable, match="torch sees none"):
         make_engine("batched", device="gpu")
+
+
+def bits_alone_and_beside(circuits, n_rows, seed=0):
+    """Values and gradients of the first circuit, alone and in a bundle with the others."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = len(circuits), 1, max(circuit.n_weights for circuit in circuits)
+    weights = torch.randn(shape, dtype=torch.float64, generator=generator)
+    shape = len(circuits), n_rows, max(max(1, circuit.n_features) for circuit in circuits)
+    features = torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    def first(n):
+        w, f = weights[:n].clone().requires_grad_(), features[:n].clone().requires_grad_()
+        values = make_engine("batched").bundle_expectations(circuits[:n], w, f)[:, :, : len(circuits[0].observables)]
+        factors = torch.linspace(0.5, 1.5, values[0].numel(), dtype=torch.float64).view(values[0].shape)
+        gradients = torch.autograd.grad((values * factors).sum(), (w, f), materialize_grads=True)
+        return [values[0].detach(), *(gradient[0] for gradient in gradients)]
+
+    return first(1), first(len(circuits))
+
+
+def prepared(qubits, gates, axes):
+    """Amplitude encoding, rotations, and all Pauli words of one wire along the axes."""
+    rotations = [
+        Operation(gate, (wire,), weight(i * qubits + wire)) for i, gate in enumerate(gates) for wire in range(qubits)
+    ]
+    encoding = Operation(AMPLITUDE, tuple(range(qubits)), features=(0, (1 << qubits) - 1))
+    return Circuit(qubits, (encoding, *rotations), tuple(((axis, wire),) for axis in axes for wire in range(qubits)))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 32])
+@pytest.mark.parametrize(
+    "circuits",
+    [
+        # Fewer amplitudes than torch multiplies at a time, and words of others among those of the first.
+        pytest.param([prepared(1, ("ry", "rz", "ry"), "xyz"), prepared(1, ("ry",), "z")], id="one qubit"),
+        pytest.param([prepared(5, ("ry", "rz"), "xyz"), prepared(5, ("ry", "rz", "rx"), "z")], id="observables"),
+        # More rows than a product of matrices takes at a time.
+        pytest.param([layered(5, 2)] * 16, id="sixteen"),
+        pytest.param([layered(4, 2), layered(4, 30)], id="depth"),
+        pytest.param([layered(3, 2, reuploading=True), layered(3, 2, "crx")], id="kinds"),
+    ],
+)
+def test_a_member_has_the_bits_that_it_has_alone(circuits, n_rows):
+    for alone, beside in zip(*bits_alone_and_beside(circuits, n_rows), strict=True):
+        common = alone[..., : beside.shape[-1]], beside[..., : alone.shape[-1]]
+        assert torch.equal(*common)
+
+
+def test_a_bundle_that_does_not_fit_at_once_is_its_members_to_the_last_bit(monkeypatch):
+    circuits = [layered(3, 4), layered(3, 5)]
+    small = batched_engine.Part  # a bundle of two is above a limit that each is below
+    of_one = small._bytes
+    monkeypatch.setattr(small, "_bytes", lambda part, **options: of_one(part, **options) * len(part.circuits) ** 20)
+    for alone, beside in zip(*bits_alone_and_beside(circuits, 32), strict=True):
+        assert torch.equal(alone, beside[..., : alone.shape[-1]])
+
+
+def test_circuits_without_observables_stand_beside_others():
+    prepared = Circuit(2, (Operation(AMPLITUDE, (0, 1), features=(0, 1)),), ())
+    measured = Circuit(2, (Operation("ry", (0,), weight(0)),), Z0)
+    features = torch.ones(2, 3, 2, dtype=torch.float64)
+    found = make_engine("batched").bundle_expectations([prepared, measured], torch.zeros(2, 1, 1).double(), features)
+    assert found.squeeze(-1).tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_tables_that_do_not_fit_the_memory_are_refused_before_they_are_made(monkeypatch):
+    free = memory.Memory("this machine", 2**30)
+    monkeypatch.setattr(memory, "host_memory", lambda: free)
+    circuit = Circuit(16, tuple(Operation(gate, (0, 1)[: 1 + (gate == "cx")]) for gate in ("h", "cx") * 1_000), Z0)
+    with pytest.raises(DeviceTooSmall, match="for 1,000 blocks on 16 qubits, needs 4,000 MiB, and this machine has"):
+        make_engine("batched").expectations(circuit, torch.zeros(0).double(), torch.zeros(0).double())
+
+
+def test_phases_in_pieces_are_those_at_once(monkeypatch):
+    circuit = layered(4, 3, "crz")
+    weights, features = numbers(circuit)
+    expected = values_and_gradients(make_engine("batched"), circuit, weights, features)
+    monkeypatch.setattr(program, "_MOST_AT_ONCE", 50)
+    assert_same(values_and_gradients(make_engine("batched"), circuit, weights, features), expected)

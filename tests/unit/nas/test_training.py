@@ -18,7 +18,7 @@ from nas.training.datasets import Data, load, principal_components, side_by_side
 from nas.training.fit import _OPTIMIZERS, Fit, _Descent, predict
 from nas.training.fit import fit as fit_bundle
 from nas.training.gradients import loss_gradients
-from nas.training.hybrid import HybridNetworks, Parameters
+from nas.training.hybrid import HybridNetworks, Parameters, _product
 
 ROUNDING = 1e-12
 SCALED_STEP = 1e-9  # steps divide by the root of squared gradients, which magnifies rounding where they are small
@@ -234,3 +234,17 @@ def test_a_fit_keeps_the_parameters_that_it_reports():
     assert found[0].epoch < settings.epochs  # later steps must not reach what was kept
     for one, predictions in zip(found, again, strict=True):
         np.testing.assert_allclose(predictions.losses, one.predictions.losses, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(("n_rows", "n_in", "n_out"), [(64, 1, 8), (106, 1, 4), (7, 64, 1), (64, 8, 1), (32, 4, 3)])
+def test_a_layer_has_the_bits_that_it_has_alone(n_rows, n_in, n_out):
+    generator = torch.Generator().manual_seed(1)
+    shapes = (2, n_rows, n_in), (2, n_out * n_in), (2, n_rows, n_out)
+    x, flat, factors = (torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes)
+
+    def first(n):
+        leaves = [x[:n].clone().requires_grad_(), flat[:n].clone().requires_grad_()]
+        y = _product(leaves[0], leaves[1].view(n, n_out, n_in).mT)
+        return [one[0] for one in (y.detach(), *torch.autograd.grad((y * factors[:n]).sum(), leaves))]
+
+    assert all(torch.equal(alone, beside) for alone, beside in zip(first(1), first(2), strict=True))
