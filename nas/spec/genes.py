@@ -11,7 +11,7 @@ The models keep what was written; `choices_of` gives the values.
 """
 
 from collections.abc import Hashable
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -127,6 +127,44 @@ Rotation = Literal["rx", "ry", "rz"]
 Entangler = Literal["cnot", "cz", "crx", "crz"]
 Topology = Literal["none", "linear", "ring", "star", "full", "pairwise"]
 Observable = Literal["z-all", "z-first", "zz-pairs", "xyz-all"]
+
+#: What the layers are built of: `layered` are the genes rotations, entangler and topology; the others are circuits of
+#: the literature (`nas/space/templates.py`), in which those three genes have no effect.
+Template = Literal[
+    "layered",
+    "hardware-efficient",
+    "strongly-entangling",
+    "brickwork",
+    "real-amplitudes",
+    "sim-1",
+    "sim-2",
+    "sim-3",
+    "sim-4",
+    "sim-5",
+    "sim-6",
+    "sim-7",
+    "sim-8",
+    "sim-9",
+    "sim-10",
+    "sim-11",
+    "sim-12",
+    "sim-13",
+    "sim-14",
+    "sim-15",
+    "sim-16",
+    "sim-17",
+    "sim-18",
+    "sim-19",
+]
+#: The template whose layers the genes describe.
+LAYERED: Final = "layered"
+
+#: Genes that have an effect in layers that they describe, and none in a named template.
+LAYER_GENES: Final = ("rotations", "entangler", "topology")
+#: Genes whose values are lists, so that one list is one value.
+NESTED_GENES: Final = frozenset({"rotations", "pre_layers", "post_layers"})
+#: Encodings that may be repeated before every layer; state preparation can only come first.
+REPEATABLE_ENCODINGS: Final = frozenset({"angle-x", "angle-y", "angle-z", "iqp"})
 
 RotationSet = Annotated[list[Rotation], Field(min_length=1, max_length=limits.MAX_ROTATIONS)]
 Width = Annotated[StrictInt, Field(ge=1, le=limits.MAX_WIDTH)]
