@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hqnas.client.results import Candidate, Front, Objective, Search, losses
-from hqnas.export.genes import GENES, gene_text
+from hqnas.export.genes import GENES, gene_of
 
 #: A spreadsheet takes a cell that begins so for a formula and would run it.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -29,7 +29,7 @@ def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -
     )
     for row in rows:
         place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
-        genes = [_cell(gene_text(name, row.genome[name])) for name in GENES]
+        genes = [_cell(gene_of(row.genome, name)) for name in GENES]
         writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
     return out.getvalue()
 
