@@ -71,13 +71,13 @@ class Architecture:
 
 
 def build_circuit(genome: Genome, n_inputs: int) -> Circuit:
-    """Returns the circuit of a genome whose encoding takes `n_inputs` features.
+    """Returns the circuit of a genome whose encoding takes `n_inputs` features; with 0 it has no encoding.
 
     A layer of a layered circuit is its rotations on every qubit, gate by gate, then its entangler along the topology;
     that of a template is drawn in `nas/space/templates.py`. Weights are numbered in that order. With re-uploading the
     encoding stands before every layer, else before the first alone; what a template has once comes right after it.
     """
-    encoding = encoding_operations(genome.encoding, genome.qubits, n_inputs)
+    encoding = encoding_operations(genome.encoding, genome.qubits, n_inputs) if n_inputs else ()
     parts = [layer_gates(genome, layer) for layer in range(genome.layers)]
     if genome.template != LAYERED:
         parts[0] = (*placed(FIGURES[genome.template].once, genome.qubits, 0), *parts[0])
