@@ -70,6 +70,14 @@ def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[
     )
 
 
+def draw_allowed(spec: SearchSpec, space: SearchSpace, *, n: int, rng: np.random.Generator) -> list[Genome]:
+    """Returns up to `n` different genomes at random that the search may propose."""
+    draw = Draw(n, seen=set(), is_allowed=_Filter(spec))
+    with contextlib.suppress(_GivenUp):
+        draw.fill(space, rng)
+    return draw.genomes
+
+
 def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
     """Whether nothing forbids the genome, a network can be built of it, and its exact costs satisfy the constraints."""
     if is_forbidden(genome, spec.space.forbid):

@@ -8,7 +8,7 @@ effect anywhere in the space, as `rotations` beside named templates alone, is no
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from nas.space.genome import Genome, canonical_encoding, rounded_rate
@@ -108,6 +108,20 @@ class SearchSpace:
         return math.prod(
             math.inf if isinstance(variable, Interval) else len(variable.values) for variable in self.variables
         )
+
+    @property
+    def without_effect(self) -> frozenset[str]:
+        """The genes that have an effect on no architecture of the space."""
+        return frozenset(_without_effect(self.genes))
+
+    def without_real_genes(self) -> tuple[Self, tuple[str, ...]]:
+        """Returns the finite space in which each real gene keeps its lowest value, and the names of those genes."""
+        fixed: dict[str, Variable] = {
+            name: Options(name, (_rate_at(gene, gene.low),), is_ordered=True)
+            for name, gene in self.genes.items()
+            if isinstance(gene, Interval)
+        }
+        return replace(self, genes={**self.genes, **fixed}), tuple(fixed)
 
     def sample(self, rng: "np.random.Generator") -> Genome:
         """Returns a genome drawn uniformly over the points, forbidden ones among them."""
