@@ -33,6 +33,7 @@ SPEC: dict[str, Any] = {
     "objectives": [{"metric": "expressibility"}],
     "constraints": [{"metric": "two_qubit_gates", "at_most": 5}],
 }
+COSTS = ("quantum_parameters", "gates", "two_qubit_gates", "circuit_depth")
 Write = Callable[..., str]
 
 
@@ -170,6 +171,28 @@ def test_measure_reads_a_circuit_from_its_standard_input() -> None:
     # A cluster state up to local rotations.
     assert found["entangling_capability"]["value"] == pytest.approx(1.0, abs=1e-12)
     assert found["quantum_parameters"]["value"] == 4
+
+
+@pytest.mark.parametrize(("template", "layers"), [("sim-3", 1), ("sim-14", 2)])
+def test_the_page_on_templates_has_what_measure_says(template: str, layers: int) -> None:
+    page = (ROOT / "docs" / "templates.md").read_text()
+    section = page.split(f"### {template}\n")[1].split("###")[0]
+    row = next(line for line in section.splitlines() if line.startswith(f"| {layers} |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    text = run("circuit", template, "--layers", str(layers)).stdout
+
+    def shown(metric: str, *options: str) -> str:
+        arguments = ("--metric", metric, "--samples", "5000", "--seed", "1", *options)
+        found = json.loads(run("measure", "-", "--json", *arguments, given=text).stdout)[metric]
+        return f"{found['value']:.4f} ± {found['std_error']:.4f}"
+
+    costs = [json.loads(run("measure", "-", "--json", "--metric", name, given=text).stdout)[name] for name in COSTS]
+    assert cells[1:5] == [str(cost["value"]) for cost in costs]
+    assert cells[5:] == [
+        shown("expressibility", "--estimator", "sim75"),
+        shown("expressibility"),
+        shown("entangling_capability"),
+    ]
 
 
 def test_a_broken_standard_input_is_named() -> None:

@@ -196,8 +196,10 @@ def test_circuit_1_never_entangles(layers: int) -> None:
     assert entanglement("sim-1", layers)[0] == pytest.approx(0.0, abs=AGREEMENT)
 
 
-def test_one_layer_of_circuit_9_is_a_cluster_state_which_is_maximally_entangled() -> None:
-    assert entanglement("sim-9", 1)[0] == pytest.approx(1.0, abs=AGREEMENT)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_few_layers_of_circuit_9_are_maximally_entangled(layers: int) -> None:
+    # One layer is a cluster state, turned wire by wire.
+    assert entanglement("sim-9", layers)[0] == pytest.approx(1.0, abs=AGREEMENT)
 
 
 def test_circuit_14_entangles_more_than_circuit_16() -> None:
@@ -237,6 +239,11 @@ def test_one_layer_is_as_expressive_beside_another_as_the_paper_says(better: str
 
 #: Real Haar states of four qubits in `sim75`, see science.md.
 REAL_FLOOR = 0.11547
+
+
+def test_entanglers_at_the_very_end_that_do_not_turn_change_no_fidelity() -> None:
+    one, other = expressibilities("sim-1", "sim-2", layers=1)
+    assert one == pytest.approx(other, abs=AGREEMENT)
 
 
 def test_deep_real_templates_reach_the_expressibility_of_real_states_and_no_more() -> None:
