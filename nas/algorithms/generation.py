@@ -112,6 +112,9 @@ class _Filter:
     def __call__(self, genome: Genome) -> bool:
         if self._n_operations_left < 0:
             raise _GivenUp
+        if is_forbidden(genome, self._spec.space.forbid):
+            self._n_operations_left -= _LEAST_REFUSED_OPERATIONS
+            return False
         if is_allowed(self._spec, genome):
             return True
         self._n_operations_left -= _LEAST_REFUSED_OPERATIONS + genome.layers * genome.qubits**2

@@ -11,7 +11,8 @@ matches where any layer has it, each such gene for itself.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import SerializerFunctionWrapHandler, StrictBool, model_serializer
@@ -55,11 +56,16 @@ class Forbidden(SpecModel):
     post_layers: ListChoice[Widths] | None = None
     learning_rate: FloatGene | None = None
 
-    @property
+    @cached_property
     def conditions(self) -> dict[str, Any]:
         """The conditions by gene, as they were written."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: condition for name, condition in found.items() if condition is not None}
+
+    @cached_property
+    def predicates(self) -> dict[str, Callable[[Any], bool]]:
+        """Whether a value meets the condition on its gene, by gene."""
+        return {name: predicate_of(name, condition) for name, condition in self.conditions.items()}
 
     def matches(self, genes: Mapping[str, Sequence[Any]]) -> bool:
         """Whether an architecture is forbidden.
@@ -67,20 +73,18 @@ class Forbidden(SpecModel):
         Args:
             genes: the values that it has of each gene: one, or one a layer, or none for a gene without effect.
         """
-        return all(
-            any(covers(name, condition, value) for value in genes[name]) for name, condition in self.conditions.items()
-        )
+        return all(any(map(is_met, genes[name])) for name, is_met in self.predicates.items())
 
     @model_serializer(mode="wrap")
     def _without_gaps(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in handler(self).items() if value is not None}
 
 
-def covers(name: str, condition: Any, value: Any) -> bool:
-    """Whether a value of a gene meets a condition on it."""
+def predicate_of(name: str, condition: Any) -> Callable[[Any], bool]:
+    """Returns the function that says whether a value of a gene meets a condition on it."""
     if isinstance(condition, IntegerRange | FloatRange):
-        return bool(condition.min <= value <= condition.max)
-    wanted = choices_of(condition, is_nested=name in NESTED_GENES)
+        return lambda value: bool(condition.min <= value <= condition.max)
+    wanted = frozenset(choices_of(condition, is_nested=name in NESTED_GENES))
     if name == "learning_rate":
-        return any(math.isclose(value, one, rel_tol=_RATE_TOLERANCE) for one in wanted)
-    return value in wanted
+        return lambda value: any(math.isclose(value, one, rel_tol=_RATE_TOLERANCE) for one in wanted)
+    return wanted.__contains__

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Final
 
-from nas.spec.forbidden import Forbidden, covers
+from nas.spec.forbidden import Forbidden, predicate_of
 from nas.spec.genes import (
     LAYER_GENES,
     LAYERED,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: What each gene may have in a part of a space; `None` stands for no effect.
 _Part = Mapping[str, tuple[Any, ...]]
 
-#: Sets of entries that are followed at once, when entries together are held against a part.
+#: Sets of entries that are followed at once, when entries together are held against a part; beyond, it counts as open.
 _MAX_STATES: Final = 10_000
 _MOST_SHOWN: Final = 8
 
@@ -40,21 +40,25 @@ def find_forbid_problems(spec: "SearchSpec") -> list["Finding"]:
     if not entries:
         return []
     parts = list(_parts(spec.space, has_training=spec.has_training))
+    cover = _Cover(entries)
+    taken = {
+        name: list(dict.fromkeys(value for part in parts for value in part[name] if value is not None))
+        for name in Forbidden.model_fields
+    }
     problems: list[Finding] = []
     for i, entry in enumerate(entries):
         if not entry.conditions:
             text = "names no gene and would forbid every architecture; name at least one, or remove the entry"
             problems.append((("space", "forbid", i), text, {}))
         for name, condition in entry.conditions.items():
-            taken = list(dict.fromkeys(value for part in parts for value in part[name] if value is not None))
-            sentence = _unmet(name, condition, taken, getattr(spec.space, name))
+            sentence = _unmet(name, condition, taken[name], getattr(spec.space, name))
             if sentence is not None:
                 problems.append((("space", "forbid", i, name), sentence, _written(condition)))
-    alone = [i for i, entry in enumerate(entries) if all(_is_forbidden([entry], part) for part in parts)]
+    alone = [i for i in range(len(entries)) if all(cover.forbids_alone(i, part) for part in parts)]
     for i in alone:
         text = "forbids every architecture of the space; narrow the entry, or widen the space"
         problems.append((("space", "forbid", i), text, entries[i].model_dump(mode="json")))
-    if not alone and all(_is_forbidden(entries, part) for part in parts):
+    if not alone and all(cover.forbids(part) for part in parts):
         text = "the entries together forbid every architecture of the space; remove one, or widen the space"
         problems.append((("space", "forbid"), text, [entry.model_dump(mode="json") for entry in entries]))
     return problems
@@ -113,10 +117,10 @@ def _unmet(name: str, condition: Any, taken: list[Any], gene: Any) -> str | None
         return f"the search {why}; remove the condition on '{name}'"
     shown = f"{gene.min} to {gene.max}" if isinstance(gene, FloatRange) else _listed(taken)
     if isinstance(condition, IntegerRange | FloatRange):
-        is_met = any(covers(name, condition, value) for value in taken)
+        is_met = any(map(predicate_of(name, condition), taken))
         return None if is_met else f"'{name}' never lies from {condition.min} to {condition.max}; it takes {shown}"
     for wanted in choices_of(condition, is_nested=name in NESTED_GENES):
-        if not any(covers(name, [wanted], value) for value in taken) and not _is_written(name, wanted, gene):
+        if not any(map(predicate_of(name, [wanted]), taken)) and not _is_written(name, wanted, gene):
             return f"'{name}' is never {_text(wanted)} in this space; it takes {shown}"
     return None
 
@@ -126,32 +130,50 @@ def _is_written(name: str, wanted: Any, gene: Any) -> bool:
     return not isinstance(gene, FloatRange) and wanted in choices_of(gene, is_nested=name in NESTED_GENES)
 
 
-def _is_forbidden(entries: list[Forbidden], part: _Part) -> bool:
-    """Whether each combination of a part's values is matched by some entry.
+class _Cover:
+    """Holds entries against parts of a space; what the values of a gene meet is found once."""
 
-    Gene by gene, the sets of entries that may still match are followed. A set that runs empty is an architecture that
-    nothing forbids; one with an entry whose conditions are all met needs no further look.
-    """
-    names = sorted({name for entry in entries for name in entry.conditions})
-    alive = {frozenset(range(len(entries)))}
-    for position, name in enumerate(names):
-        left = set(names[position + 1 :])
-        done = {i for i, entry in enumerate(entries) if left.isdisjoint(entry.conditions)}
-        alive = {state & met for state in alive for met in {_met(entries, name, value) for value in part[name]}}
-        if frozenset() in alive or len(alive) > _MAX_STATES:
-            return False
-        alive = {state for state in alive if not state & done}
-    return not alive
+    def __init__(self, entries: list[Forbidden]) -> None:
+        self._predicates = [entry.predicates for entry in entries]
+        self._names = sorted({name for one in self._predicates for name in one})
+        self._found: dict[tuple[str, tuple[Any, ...]], set[frozenset[int]]] = {}
 
+    def forbids_alone(self, i: int, part: _Part) -> bool:
+        """Whether one entry matches all that a part holds."""
+        predicates = self._predicates[i]
+        return bool(predicates) and all(i in met for name in predicates for met in self._met(name, part[name]))
 
-def _met(entries: list[Forbidden], name: str, value: Any) -> frozenset[int]:
-    """Returns the entries that a value of a gene leaves able to match."""
-    conditions = [entry.conditions.get(name) for entry in entries]
-    return frozenset(
-        i
-        for i, condition in enumerate(conditions)
-        if condition is None or (value is not None and covers(name, condition, value))
-    )
+    def forbids(self, part: _Part) -> bool:
+        """Whether each combination of a part's values is matched by some entry.
+
+        Gene by gene, the sets of entries that may still match are followed. A set that runs empty is an architecture
+        that nothing forbids; one with an entry whose conditions are all met needs no further look.
+        """
+        alive = {frozenset(range(len(self._predicates)))}
+        for position, name in enumerate(self._names):
+            left = set(self._names[position + 1 :])
+            done = {i for i, one in enumerate(self._predicates) if left.isdisjoint(one)}
+            found = self._met(name, part[name])
+            if len(alive) * len(found) > _MAX_STATES:
+                return False
+            alive = {state & met for state in alive for met in found}
+            if frozenset() in alive:
+                return False
+            alive = {state for state in alive if not state & done}
+        return not alive
+
+    def _met(self, name: str, values: tuple[Any, ...]) -> set[frozenset[int]]:
+        """Returns the different sets of entries that some value of a gene leaves able to match."""
+        key = (name, values)
+        if key not in self._found:
+            asked = [one.get(name) for one in self._predicates]
+            self._found[key] = {
+                frozenset(
+                    i for i, is_met in enumerate(asked) if is_met is None or (value is not None and is_met(value))
+                )
+                for value in values
+            }
+        return self._found[key]
 
 
 def _written(condition: Any) -> Any:
