@@ -158,7 +158,9 @@ def _size_text(found: Document) -> str:
     points, count = found["points_without_real_genes"], found["architectures_without_real_genes"]
     real = found["real_genes"]
     beside = f" for each {' and '.join(real)}, of which there are infinitely many" if real else ""
-    architectures = "too many points to count architectures" if count is None else f"{count:,} different architectures"
+    architectures = "too many to count architectures"
+    if count is not None:
+        architectures = f"{count:,} different architectures that may be proposed"
     size = f"{points:,}" if points < _LARGEST_WRITTEN else f"about 10^{len(str(points)) - 1}"
     return f"{size} points, {architectures}{beside}; {found['n_variables']} variables to the algorithm"
 

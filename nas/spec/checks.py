@@ -134,9 +134,11 @@ def _most_gates(spec: "SearchSpec") -> int:
     encoding = 2 * qubits + (n_pairs if "iqp" in choices_of(spec.space.encoding) else 0)
     n_encodings = layers if True in choices_of(spec.space.reuploading) else 1
     a_layer = rotations + entanglers
-    if set(choices_of(spec.space.template)) - {LAYERED}:
-        # The longest layer of a template turns each wire four times and joins all ordered pairs (sim-5), and what
-        # stands once in front is less than one such layer.
-        a_layer, layers = max(a_layer, 5 * qubits + 2 * n_pairs), layers + 1
+    templates = set(choices_of(spec.space.template))
+    if templates - {LAYERED}:
+        # A layer of a template has up to five gates a wire, and in sim-5 and sim-6 one for each ordered pair besides.
+        # What stands once in front is less than a layer.
+        n_directed = 2 * n_pairs if templates & {"sim-5", "sim-6"} else 0
+        a_layer, layers = max(a_layer, 5 * qubits + n_directed), layers + 1
     n_gates: int = layers * a_layer + n_encodings * encoding
     return n_gates

@@ -12,8 +12,10 @@ from nas.engines import make_engine
 from nas.metrics.costs import circuit_costs
 from nas.metrics.entangling_capability import entangling_capability
 from nas.metrics.expressibility import expressibility
-from nas.space import Genome
+from nas.space import Genome, SearchSpace
 from nas.space.templates import FIGURES, TEMPLATES
+from nas.spec import InvalidSpec, parse_spec
+from nas.spec.checks import _most_gates
 
 ENGINE = make_engine("batched")
 AGREEMENT = 1e-12
@@ -255,3 +257,21 @@ def test_re_uploading_stands_before_every_layer_and_what_is_once_is_there_once()
     built = build_circuit(genome("sim-10", 2, 3, reuploading=True), 2)
     gates = "".join("x" if o.angle is not None and o.angle.features else o.gate[0] for o in built.operations)
     assert gates == "xxrr" + "crr" + "xxcrr" * 2
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_bound_on_gates_that_memory_is_checked_with_holds_for_each_template(name: str) -> None:
+    for n_qubits, n_layers in ((1, 1), (2, 1), (4, 3), (9, 2)):
+        space = {"qubits": n_qubits, "layers": n_layers, "template": name, "encoding": "iqp", "reuploading": True}
+        spec = parse_spec(
+            {"name": "t", "dataset": {"name": "iris"}, "space": space, "objectives": [{"metric": "expressibility"}]}
+        )
+        built = build_circuit(SearchSpace.from_spec(spec).decode({}), n_qubits)
+        assert len(built.operations) <= _most_gates(spec)
+
+
+def test_templates_too_large_for_a_stored_gradient_are_refused() -> None:
+    space = {"qubits": 16, "layers": 10, "template": ["sim-1", "sim-6"]}
+    document = {"name": "t", "dataset": {"name": "iris"}, "space": space, "objectives": [{"metric": "gates"}]}
+    with pytest.raises(InvalidSpec, match="take fewer layers or qubits"):
+        parse_spec({**document, "engine": "default.qubit"})
