@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import specs
 
-from nas.space import Genome, NotInSpace, SearchSpace
+from nas.space import Genome, NotInSpace, Options, SearchSpace
 from nas.space.layout import edges
-from nas.spec import SearchSpec, parse_spec
+from nas.spec import InvalidSpec, SearchSpec, parse_spec
 
 
 @given(specs(), st.integers(0, 2**32 - 1))
@@ -146,6 +146,45 @@ def test_a_genome_outside_the_space_is_not_contained() -> None:
     assert space.contains(genome(qubits=3))
     with pytest.raises(NotInSpace):
         space.encode(genome(qubits=4))
+
+
+def layers_of(layers: Any) -> tuple[int, ...]:
+    document = {"name": "t", "dataset": {"name": "iris"}, "objectives": [{"metric": "gates"}]}
+    spec = parse_spec({**document, "space": {"qubits": 2, "layers": layers}})
+    gene = SearchSpace.from_spec(SearchSpec.model_validate(spec.model_dump(mode="json"))).genes["layers"]
+    assert isinstance(gene, Options)
+    return gene.values
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        (3, (3,)),
+        ([4, 1], (1, 4)),
+        ({"min": 2, "max": 4}, (2, 3, 4)),
+        ([1, {"min": 7, "max": 8}, 3, {"min": 5, "max": 5}], (1, 3, 5, 7, 8)),
+    ],
+)
+def test_whole_numbers_are_a_value_choices_a_range_or_choices_with_ranges(
+    written: Any, values: tuple[int, ...]
+) -> None:
+    assert layers_of(written) == values
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "reason"),
+    [
+        ([1, {"min": 1, "max": 3}], "space.layers", "1 stands twice"),
+        ([1, {"min": 9, "max": 3}], "space.layers.1", "min 9 is above max 3"),
+        ([1, {"min": 9}], "space.layers.1.max", "is required"),
+        ([{"min": 1, "max": 200}, {"min": 300, "max": 400}], "space.layers", "at most 256 choices"),
+    ],
+)
+def test_choices_with_ranges_that_make_no_sense_are_refused(written: Any, path: str, reason: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        layers_of(written)
+    (problem,) = refused.value.problems
+    assert (problem.path, reason in problem.message) == (path, True)
 
 
 def test_without_training_the_learning_rate_is_no_gene() -> None:
