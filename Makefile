@@ -12,7 +12,7 @@ HOME_OF_DEMO := out/demo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test bench-engine
+.PHONY: help install demo serve check test bench-engine templates
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ test: check ## Check, then run all tests (ARGS="-m 'not integration'")
 
 bench-engine: $(BENCH_STAMP) ## Time the engines beside their peers, and write docs/performance.md (ARGS=--quick)
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+templates: $(STAMP) ## Measure the named templates at four qubits, and write docs/templates.md
+	@$(BIN)/python -m benchmarks.templates $(ARGS)
 
 # torch goes first and alone: pip then keeps it, instead of weighing other builds of it for each package that asks.
 $(STAMP): pyproject.toml constraints.txt

@@ -79,7 +79,9 @@ class CandidateDocument(BaseModel):
     index: int
     state: CandidateState
     digest: str = Field(description="identity of the architecture: SHA-256 of the canonical genome")
-    genome: dict[str, Any]
+    genome: dict[str, Any] = Field(
+        description="canonical: one rotations, entangler and topology a layer, or none of them beside a `template`"
+    )
     objectives: dict[str, float] | None = Field(examples=[{"validation_accuracy": 0.97, "expressibility": 0.02}])
     violation: float | None = Field(description="of the constraints together; 0 where all hold")
     metrics: dict[str, Any] = Field(

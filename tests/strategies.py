@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nas.circuits import AMPLITUDE, GATES, Angle, Circuit, Operation
 from nas.space.layout import OBSERVABLES, TOPOLOGIES, PauliWord
-from nas.spec import SearchSpec, parse_spec
+from nas.spec import InvalidSpec, SearchSpec, parse_spec
 
 ENCODINGS = ["angle-x", "angle-y", "angle-z", "amplitude", "iqp"]
 ROTATIONS = [["ry"], ["ry", "rz"], ["rx", "ry", "rz"]]
@@ -19,33 +19,55 @@ def some_of(values: list[Any]) -> st.SearchStrategy[list[Any]]:
     )
 
 
+TEMPLATE_SAMPLE = ["layered", "sim-1", "sim-4", "sim-10", "sim-14", "brickwork", "strongly-entangling"]
+
+
 @st.composite
 def specs(draw: st.DrawFn) -> SearchSpec:
-    """Draws a spec with any mix of fixed genes, choices and ranges."""
+    """Draws a spec with any mix of fixed genes, choices and ranges, of templates, and of forbidden combinations."""
     low = draw(st.integers(1, 4))
     rate = draw(st.sampled_from([0.01, [0.1, 0.01], {"min": 1e-4, "max": 0.3, "log": True}, {"min": 0.1, "max": 0.2}]))
-    return parse_spec(
-        {
-            "name": "drawn",
-            "dataset": {"name": draw(st.sampled_from(["iris", "wine", "moons"]))},
-            "space": {
-                "qubits": {"min": low, "max": low + draw(st.integers(0, 3))},
-                "layers": draw(some_of([1, 2, 3, 5])),
-                "encoding": draw(some_of(ENCODINGS)),
-                "reuploading": draw(some_of([True, False])),
-                "rotations": draw(some_of(ROTATIONS)),
-                "entangler": draw(some_of(["cnot", "cz", "crx", "crz"])),
-                "topology": draw(some_of(list(TOPOLOGIES))),
-                "observable": draw(some_of(list(OBSERVABLES))),
-                "pre_layers": draw(some_of([[], [4], [8, 4]])),
-                "post_layers": draw(some_of([[], [4]])),
-                "learning_rate": rate,
-                "per_layer": draw(st.lists(st.sampled_from(["rotations", "entangler", "topology"]), unique=True)),
-            },
-            "objectives": [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}],
-            "algorithm": {"population": 8, "generations": 4, "seed": draw(st.integers(0, 1000))},
-        }
-    )
+    space = {
+        "qubits": {"min": low, "max": low + draw(st.integers(0, 3))},
+        "layers": draw(some_of([1, 2, 3, 5])),
+        "encoding": draw(some_of(ENCODINGS)),
+        "reuploading": draw(some_of([True, False])),
+        "template": draw(st.one_of(st.just("layered"), some_of(TEMPLATE_SAMPLE))),
+        "rotations": draw(some_of(ROTATIONS)),
+        "entangler": draw(some_of(["cnot", "cz", "crx", "crz"])),
+        "topology": draw(some_of(list(TOPOLOGIES))),
+        "observable": draw(some_of(list(OBSERVABLES))),
+        "pre_layers": draw(some_of([[], [4], [8, 4]])),
+        "post_layers": draw(some_of([[], [4]])),
+        "learning_rate": rate,
+        "per_layer": draw(st.lists(st.sampled_from(["rotations", "entangler", "topology"]), unique=True)),
+    }
+    document = {
+        "name": "drawn",
+        "dataset": {"name": draw(st.sampled_from(["iris", "wine", "moons"]))},
+        "space": space,
+        "objectives": [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}],
+        "algorithm": {"population": 8, "generations": 4, "seed": draw(st.integers(0, 1000))},
+    }
+    for entry in draw(st.lists(forbidden(space), max_size=3)):
+        kept = space.get("forbid", [])
+        space["forbid"] = [*kept, entry]
+        try:
+            parse_spec(document)
+        except InvalidSpec:  # the entry is met by nothing, or leaves nothing
+            space["forbid"] = kept
+    return parse_spec(document)
+
+
+@st.composite
+def forbidden(draw: st.DrawFn, space: dict[str, Any]) -> dict[str, Any]:
+    """Draws conditions on some genes of a space, each a value, some values, or a range that it was written with."""
+    names = draw(st.lists(st.sampled_from(sorted(set(space) - {"per_layer", "forbid"})), min_size=1, max_size=3))
+    found = {}
+    for name in names:
+        gene = space[name]
+        found[name] = draw(some_of(gene) | st.sampled_from(gene)) if isinstance(gene, list) else gene
+    return {name: value for name, value in found.items() if value != []}
 
 
 #: Weights and features that drawn circuits refer to, so that several gates share them.

@@ -37,4 +37,23 @@ SPEC_EXAMPLES: Final[dict[str, Example]] = {
             "budget": {"evaluations": 400, "wall_time": "2h"},
         },
     ),
+    "templates": Example(
+        summary="Circuits of the literature beside layers of one's own, with forbidden combinations",
+        value={
+            "name": "templates",
+            "dataset": {"name": "iris"},
+            "space": {
+                "qubits": {"min": 3, "max": 6},
+                "layers": {"min": 1, "max": 5},
+                "template": ["layered", "strongly-entangling", "sim-4", "sim-14"],
+                "topology": ["linear", "ring", "full"],
+                "per_layer": ["topology"],
+                "forbid": [
+                    {"topology": ["ring", "full"], "qubits": {"min": 5, "max": 6}},
+                    {"template": "sim-14", "layers": 5},
+                ],
+            },
+            "objectives": [{"metric": "validation_accuracy"}, {"metric": "two_qubit_gates"}],
+        },
+    ),
 }

@@ -7,10 +7,12 @@ from typer.core import TyperGroup
 
 import hqnas
 from hqnas.cli import run, searches
+from hqnas.cli.circuit import CIRCUIT_EXAMPLE, circuit
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
 from hqnas.cli.measure import MEASURE_EXAMPLE, measure
 from hqnas.cli.report import REPORT_EXAMPLE, report
+from hqnas.cli.space import SPACE_EXAMPLE, space
 from hqnas.cli.up import up
 
 
@@ -71,6 +73,7 @@ app.command(rich_help_panel=_RUN, epilog=run.API_EXAMPLE)(run.api)
 app.command(rich_help_panel=_RUN)(run.controller)
 app.command(rich_help_panel=_RUN, epilog=run.WORKER_EXAMPLE)(run.worker)
 app.command(rich_help_panel=_RUN)(run.migrate)
+app.command(rich_help_panel=_SEARCH, epilog=SPACE_EXAMPLE)(space)
 app.command(rich_help_panel=_SEARCH, epilog=searches.SUBMIT_EXAMPLE)(searches.submit)
 app.command(rich_help_panel=_SEARCH)(searches.watch)
 app.command("list", rich_help_panel=_SEARCH)(searches.list_searches)
@@ -80,4 +83,5 @@ app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
 app.command(rich_help_panel=_SEARCH, epilog=REPORT_EXAMPLE)(report)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
+app.command(rich_help_panel=_MEASURE, epilog=CIRCUIT_EXAMPLE)(circuit)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

@@ -5,7 +5,9 @@
 A file that cannot be measured is one sentence on standard error; the others are still measured, and the exit code is 2.
 """
 
+import contextlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +37,8 @@ _MAX_SENTENCE: Final = 300
 
 MEASURE_EXAMPLE: Final = (
     "Example:\n\n\b\n  hqnas measure circuit.json --metric expressibility --samples 5000 --seed 1\n"
-    "  hqnas measure *.json --metric gradient_variance --json"
+    "  hqnas measure *.json --metric gradient_variance --json\n"
+    "  hqnas circuit sim-14 --layers 2 | hqnas measure - --metric expressibility"
 )
 
 
@@ -62,7 +65,9 @@ def _known_engine(name: str) -> str:
 
 
 def measure(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Circuits as JSON.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Circuits as JSON; '-' is the standard input.")
+    ],
     metric: Annotated[
         list[str],
         typer.Option(help=f"What to measure; may be repeated. One of {', '.join(_METRICS)}.", callback=_known_metrics),
@@ -184,7 +189,7 @@ def _read(file: Path) -> Circuit:
         InvalidCircuit: the JSON is not a circuit.
     """
     try:
-        with file.open("rb") as stream:
+        with contextlib.nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as stream:
             content = stream.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _CannotMeasure(f"cannot be read: {error.strerror or error}") from error
@@ -222,6 +227,8 @@ def _complain(file: Path, sentence: str) -> None:
 
 def _shown(file: Path) -> str:
     """Returns a path without control characters or bytes that no terminal takes."""
+    if str(file) == "-":
+        return "standard input"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(file))
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from hqnas.client import Candidate, CandidateDetail, Client, Front, Objective, Search
 from hqnas.client.results import losses
-from hqnas.export.genes import GENES, architecture, gene_text
+from hqnas.export.genes import GENES, architecture, gene_of
 
 _STYLE_OF_STATE: Final = {
     "queued": "yellow",
@@ -157,7 +157,9 @@ def candidate_view(candidate: CandidateDetail) -> RenderableType:
     note = f"{candidate.state}, on the front" if candidate.is_on_front else candidate.state
     genes = Table.grid(padding=(0, 2))
     for name in GENES:
-        genes.add_row(Text(name, "dim"), plain(gene_text(name, candidate.genome[name])))
+        text = gene_of(candidate.genome, name)
+        if text:
+            genes.add_row(Text(name, "dim"), plain(text))
     metrics = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("metric", "value", "± error", "unit"):
         metrics.add_column(heading, justify="left" if heading in ("metric", "unit") else "right")

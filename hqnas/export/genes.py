@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from nas.spec.genes import LAYER_GENES, LAYERED
+
 GENES: Final = (
     "qubits",
     "layers",
     "encoding",
     "reuploading",
+    "template",
     "rotations",
     "entangler",
     "topology",
@@ -16,12 +19,20 @@ GENES: Final = (
     "post_layers",
     "learning_rate",
 )
-_PER_LAYER: Final = frozenset({"rotations", "entangler", "topology"})
+
+
+def gene_of(genome: Mapping[str, Any], name: str) -> str:
+    """Returns one gene of a genome as text; a genome that names no template is layered."""
+    return gene_text(name, genome.get(name, LAYERED) if name == "template" else genome[name])
 
 
 def gene_text(name: str, value: Any) -> str:
-    """Returns one gene as text; numbers keep all their digits, and nothing is `none`."""
-    if name in _PER_LAYER:
+    """Returns one gene as text; numbers keep all their digits, and nothing is `none`.
+
+    Without effect, and so without a value, are a learning rate where nothing is trained, and the genes of layers that
+    a template describes.
+    """
+    if name in LAYER_GENES:
         layers = [_text(layer) for layer in value]
         return layers[0] if len(set(layers)) == 1 else " / ".join(layers)
     if name == "learning_rate" and value is None:
@@ -34,8 +45,7 @@ def architecture(genome: Mapping[str, Any]) -> str:
     parts = [
         f"{genome['qubits']}q {genome['layers']}l",
         genome["encoding"] + ("*" if genome["reuploading"] else ""),
-        gene_text("rotations", genome["rotations"]),
-        _wiring(genome),
+        *_layers(genome),
         genome["observable"],
     ]
     parts += [
@@ -46,9 +56,13 @@ def architecture(genome: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _wiring(genome: Mapping[str, Any]) -> str:
-    topology = gene_text("topology", genome["topology"])
-    return "no entangler" if topology == "none" else f"{gene_text('entangler', genome['entangler'])} {topology}"
+def _layers(genome: Mapping[str, Any]) -> list[str]:
+    template = gene_of(genome, "template")
+    if template != LAYERED:
+        return [template]
+    rotations, topology = gene_of(genome, "rotations"), gene_of(genome, "topology")
+    wiring = "no entangler" if topology == "none" else f"{gene_of(genome, 'entangler')} {topology}"
+    return [rotations, wiring]
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hqnas.client.results import Candidate, Front, Objective, Search, losses
-from hqnas.export.genes import GENES, gene_text
+from hqnas.export.genes import GENES, gene_of
 
 #: A spreadsheet takes a cell that begins so for a formula and would run it.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -27,7 +27,7 @@ def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -
     writer.writerow(["generation", "index", "digest", "is_on_front", *GENES, *measured])
     for row in rows:
         place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
-        genes = [plain_cell(gene_text(name, row.genome[name])) for name in GENES]
+        genes = [plain_cell(gene_of(row.genome, name)) for name in GENES]
         writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
     return out.getvalue()
 

@@ -51,7 +51,9 @@ class Draw:
 
 
 def every_genome(space: SearchSpace) -> Iterator[Genome]:
-    """Yields the genome of every point of a finite space; points of one architecture repeat it."""
+    """Yields the genome of every point of a finite space but forbidden ones; points of one architecture repeat it."""
     variables = [variable for variable in space.variables if isinstance(variable, Options)]
     for indices in itertools.product(*(range(len(variable.values)) for variable in variables)):
-        yield space.decode({variable.key: index for variable, index in zip(variables, indices, strict=True)})
+        genome = space.decode({variable.key: index for variable, index in zip(variables, indices, strict=True)})
+        if not space.forbids(genome):
+            yield genome

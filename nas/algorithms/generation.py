@@ -15,11 +15,11 @@ from nas.algorithms.drawing import Draw
 from nas.algorithms.member import Member
 from nas.circuits import Architecture, UnbuildableGenome
 from nas.metrics.costs import exact_costs
-from nas.space import Genome, SearchSpace
+from nas.space import Genome, SearchSpace, is_forbidden
 from nas.spec import METRICS, SearchSpec
 
 #: Changes whenever the operators or their order change: a search under way then refuses to go on.
-OPERATORS_VERSION = 1
+OPERATORS_VERSION = 2
 
 #: Operations of refused circuits that one step may build: some ten seconds.
 _MAX_REFUSED_OPERATIONS = 3_000_000
@@ -70,8 +70,18 @@ def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[
     )
 
 
+def draw_allowed(spec: SearchSpec, space: SearchSpace, *, n: int, rng: np.random.Generator) -> list[Genome]:
+    """Returns up to `n` different genomes at random that the search may propose."""
+    draw = Draw(n, seen=set(), is_allowed=_Filter(spec))
+    with contextlib.suppress(_GivenUp):
+        draw.fill(space, rng)
+    return draw.genomes
+
+
 def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
-    """Whether a network can be built of the genome and its exact costs satisfy the constraints on them."""
+    """Whether nothing forbids the genome, a network can be built of it, and its exact costs satisfy the constraints."""
+    if is_forbidden(genome, spec.space.forbid):
+        return False
     bounds = [constraint for constraint in spec.constraints if METRICS[constraint.metric].is_static]
     known = {"qubits": genome.qubits, "layers": genome.layers}
     if any(bound.violation(known[bound.metric]) > 0 for bound in bounds if bound.metric in known):
@@ -102,6 +112,9 @@ class _Filter:
     def __call__(self, genome: Genome) -> bool:
         if self._n_operations_left < 0:
             raise _GivenUp
+        if is_forbidden(genome, self._spec.space.forbid):
+            self._n_operations_left -= _LEAST_REFUSED_OPERATIONS
+            return False
         if is_allowed(self._spec, genome):
             return True
         self._n_operations_left -= _LEAST_REFUSED_OPERATIONS + genome.layers * genome.qubits**2

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from nas.circuits.circuit import Angle, Circuit, Operation
-from nas.circuits.gates import AMPLITUDE
+from nas.circuits.gates import AMPLITUDE, GATES
 from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
+from nas.space.templates import FIGURES, placed
+from nas.spec.genes import LAYERED
 from nas.spec.protocol import Protocol
 from nas.spec.search import SearchSpec
 
@@ -69,33 +71,38 @@ class Architecture:
 
 
 def build_circuit(genome: Genome, n_inputs: int) -> Circuit:
-    """Returns the circuit of a genome whose encoding takes `n_inputs` features.
+    """Returns the circuit of a genome whose encoding takes `n_inputs` features; with 0 it has no encoding.
 
-    A layer is its rotations on every qubit, gate by gate, then its entangler along the topology. Weights are numbered
-    in that order. With re-uploading the encoding stands before every layer, else before the first alone.
+    A layer of a layered circuit is its rotations on every qubit, gate by gate, then its entangler along the topology;
+    that of a template is drawn in `nas/space/templates.py`. Weights are numbered in that order. With re-uploading the
+    encoding stands before every layer, else before the first alone; what a template has once comes right after it.
     """
-    encoding = encoding_operations(genome.encoding, genome.qubits, n_inputs)
+    encoding = encoding_operations(genome.encoding, genome.qubits, n_inputs) if n_inputs else ()
+    parts = [layer_gates(genome, layer) for layer in range(genome.layers)]
+    if genome.template != LAYERED:
+        parts[0] = (*placed(FIGURES[genome.template].once, genome.qubits, 0), *parts[0])
     operations: list[Operation] = []
     n_weights = 0
-
-    def weight() -> Angle:
-        nonlocal n_weights
-        n_weights += 1
-        return Angle(weight=n_weights - 1)
-
-    for layer in range(genome.layers):
+    for layer, gates in enumerate(parts):
         if layer == 0 or genome.reuploading:
             operations.extend(encoding)
-        for gate in genome.rotations[layer]:
-            operations.extend(Operation(gate, (wire,), weight()) for wire in range(genome.qubits))
-        entangler = genome.entangler[layer]
-        if entangler is None:
-            continue
-        for edge in edges(genome.topology[layer], genome.qubits):
-            has_angle = entangler.startswith("cr")
-            gate = "cx" if entangler == "cnot" else entangler
-            operations.append(Operation(gate, edge, weight() if has_angle else None))
+        for gate, wires in gates:
+            angle = Angle(weight=n_weights) if GATES[gate].has_angle else None
+            n_weights += angle is not None
+            operations.append(Operation(gate, wires, angle))
     return Circuit(genome.qubits, tuple(operations), pauli_words(genome.observable, genome.qubits))
+
+
+def layer_gates(genome: Genome, layer: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Returns the gates of a layer with their wires, in order; each gate with an angle has a weight of its own."""
+    if genome.template != LAYERED:
+        return placed(FIGURES[genome.template].layer, genome.qubits, layer)
+    found = [(gate, (wire,)) for gate in genome.rotations[layer] for wire in range(genome.qubits)]
+    entangler = genome.entangler[layer]
+    if entangler is None:
+        return tuple(found)
+    gate = "cx" if entangler == "cnot" else entangler
+    return (*found, *((gate, edge) for edge in edges(genome.topology[layer], genome.qubits)))
 
 
 def encoding_operations(encoding: str, n_qubits: int, n_inputs: int) -> tuple[Operation, ...]:

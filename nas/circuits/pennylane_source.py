@@ -12,6 +12,7 @@ from nas.circuits.architecture import PURE_LOGIT_SCALE, Architecture
 from nas.circuits.circuit import Angle, Operation
 from nas.circuits.gates import AMPLITUDE, GATES
 from nas.space.layout import PauliWord
+from nas.spec.genes import LAYERED
 
 #: Shorter runs are as readable line by line.
 _SHORTEST_LOOP: Final = 3
@@ -26,10 +27,11 @@ def pennylane_source(architecture: Architecture) -> str:
 
 
 def _head(architecture: Architecture) -> str:
-    digest, qubits = architecture.genome.digest[:12], architecture.circuit.qubits
+    genome, qubits = architecture.genome, architecture.circuit.qubits
+    about = "" if genome.template == LAYERED else f" ({genome.template}, layers: {genome.layers})"
     return "\n".join(
         [
-            f'"""Architecture {digest}, found by hqnas. Needs: pip install pennylane torch."""',
+            f'"""Architecture {genome.digest[:12]}{about}, found by hqnas. Needs: pip install pennylane torch."""',
             "",
             *(["import math", ""] if _uses_tanh(architecture) else []),
             "import pennylane as qml",

@@ -2,18 +2,21 @@
 
 A *variable* is a gene that can take more than one value; a per-layer gene is one variable a layer, `topology.2`.
 A *point* maps the variables' keys to numbers: the index of an option, or a real number. `decode` makes a point a
-genome; `encode` finds a point of a genome. Genes without effect may have any value in a point.
+genome; `encode` finds a point of a genome. Genes without effect may have any value in a point. A gene that has no
+effect anywhere in the space, as `rotations` beside named templates alone, is no variable.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from nas.space.genome import Genome, canonical_encoding, rounded_rate
 from nas.space.layout import canonical_observable, canonical_topology
+from nas.space.templates import canonical_template
 from nas.spec import SearchSpec
-from nas.spec.genes import FloatRange, choices_of
+from nas.spec.forbidden import Forbidden
+from nas.spec.genes import LAYER_GENES, LAYERED, NESTED_GENES, REPEATABLE_ENCODINGS, FloatRange, choices_of
 
 if TYPE_CHECKING:
     import numpy as np  # the API reads genomes without it
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 Point = dict[str, float]
 
 _ORDERED = frozenset({"qubits", "layers", "learning_rate"})
-_NESTED = frozenset({"rotations", "pre_layers", "post_layers"})
+_NO_GENES = frozenset({"per_layer", "forbid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class NotInSpace(ValueError):
     """A genome that this space cannot produce."""
 
 
+def is_forbidden(genome: Genome, entries: Iterable[Forbidden]) -> bool:
+    """Whether some entry of `space.forbid` matches a genome."""
+    return any(entry.matches(genome.values) for entry in entries)
+
+
 @dataclass(frozen=True)
 class SearchSpace:
     """The genes of a search. Immutable; made by `from_spec`."""
@@ -57,13 +65,14 @@ class SearchSpace:
     genes: Mapping[str, Variable]  #: by gene name, fixed genes included
     per_layer: frozenset[str]
     max_layers: int
+    forbid: tuple[Forbidden, ...] = ()
 
     @classmethod
     def from_spec(cls, spec: SearchSpec) -> Self:
         """Returns the space of a validated spec. Without training, the learning rate is no gene."""
         genes: dict[str, Variable] = {}
         for name in type(spec.space).model_fields:
-            if name == "per_layer":
+            if name in _NO_GENES:
                 continue
             gene = getattr(spec.space, name)
             if name == "learning_rate" and not spec.has_training:
@@ -71,11 +80,16 @@ class SearchSpace:
             elif isinstance(gene, FloatRange):
                 genes[name] = _interval(name, gene)
             else:
-                values = choices_of(gene, is_nested=name in _NESTED)
+                values = choices_of(gene, is_nested=name in NESTED_GENES)
                 genes[name] = Options(name, tuple(sorted(values)) if name in _ORDERED else values, name in _ORDERED)
-        layers = genes["layers"]
-        assert isinstance(layers, Options)
-        return cls(genes=genes, per_layer=frozenset(spec.space.per_layer), max_layers=max(layers.values))
+        for name in _without_effect(genes):
+            genes[name] = Options(name, _values(genes, name)[:1], is_ordered=False)
+        return cls(
+            genes=genes,
+            per_layer=frozenset(spec.space.per_layer),
+            max_layers=max(_values(genes, "layers")),
+            forbid=tuple(spec.space.forbid),
+        )
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -95,8 +109,22 @@ class SearchSpace:
             math.inf if isinstance(variable, Interval) else len(variable.values) for variable in self.variables
         )
 
+    @property
+    def without_effect(self) -> frozenset[str]:
+        """The genes that have an effect on no architecture of the space."""
+        return frozenset(_without_effect(self.genes))
+
+    def without_real_genes(self) -> tuple[Self, tuple[str, ...]]:
+        """Returns the finite space in which each real gene keeps its lowest value, and the names of those genes."""
+        fixed: dict[str, Variable] = {
+            name: Options(name, (_rate_at(gene, gene.low),), is_ordered=True)
+            for name, gene in self.genes.items()
+            if isinstance(gene, Interval)
+        }
+        return replace(self, genes={**self.genes, **fixed}), tuple(fixed)
+
     def sample(self, rng: "np.random.Generator") -> Genome:
-        """Returns a genome drawn uniformly over the points."""
+        """Returns a genome drawn uniformly over the points, forbidden ones among them."""
         return self.decode(
             {
                 variable.key: float(rng.uniform(variable.low, variable.high))
@@ -130,10 +158,16 @@ class SearchSpace:
             pre_layers=value("pre_layers"),
             post_layers=value("post_layers"),
             learning_rate=value("learning_rate"),
+            template=value("template"),
         )
 
-    def encode(self, genome: Genome) -> Point:
-        """Returns a point that decodes to the genome; genes without effect take their first option.
+    def encode(self, genome: Genome, *, rng: "np.random.Generator | None" = None) -> Point:
+        """Returns a point that decodes to the genome.
+
+        Args:
+            genome: what the point stands for, forbidden or not.
+            rng: draws the options of genes without effect, which may get one in offspring; without it they take their
+                first option.
 
         Raises:
             NotInSpace: no point does.
@@ -147,40 +181,65 @@ class SearchSpace:
                 point[name] = min(max(math.log10(rate) if gene.is_log else rate, gene.low), gene.high)
             elif len(gene.values) > 1:
                 for layer, key in enumerate(self._keys(name)):
-                    point[key] = self._index(gene, genome, layer)
+                    index = self._index(gene, genome, layer)
+                    if index is None:
+                        index = 0 if rng is None else int(rng.integers(len(gene.values)))
+                    point[key] = index
         if self.decode(point) != genome:
             raise NotInSpace(f"genome {genome.digest[:12]} is not in this space")
         return point
 
     def contains(self, genome: Genome) -> bool:
-        """Whether some point decodes to this genome."""
+        """Whether some point decodes to this genome, and nothing forbids it."""
         try:
             self.encode(genome)
         except NotInSpace:
             return False
-        return True
+        return not self.forbids(genome)
+
+    def forbids(self, genome: Genome) -> bool:
+        """Whether the genome has a forbidden combination."""
+        return is_forbidden(genome, self.forbid)
 
     def _keys(self, name: str) -> tuple[str, ...]:
         return tuple(f"{name}.{layer}" for layer in range(self.max_layers)) if name in self.per_layer else (name,)
 
-    def _index(self, gene: Options, genome: Genome, layer: int) -> int:
+    def _index(self, gene: Options, genome: Genome, layer: int) -> int | None:
+        """Returns the option that a genome has of a gene, in a layer if the gene is per layer; None without effect."""
         wanted = getattr(genome, gene.key)
-        if gene.key in ("rotations", "entangler", "topology"):
-            if layer >= genome.layers:
-                return 0
-            if gene.key in self.per_layer:
-                wanted = wanted[layer]
-            else:
-                # A layer without entanglers says nothing of the gene that all layers share.
-                wanted = next((value for value in wanted if value is not None), None)
-        if gene.key == "entangler" and wanted is None:
-            return 0
-        if gene.key == "reuploading" and not wanted:
-            return gene.values.index(False) if False in gene.values else 0
+        if gene.key in LAYER_GENES:
+            if genome.template != LAYERED or layer >= genome.layers:
+                return None
+            # Where the gene is one for all layers, a layer without entanglers says nothing of it.
+            wanted = wanted[layer] if gene.key in self.per_layer else next((v for v in wanted if v is not None), None)
+            if wanted is None:
+                return None
+        if gene.key == "reuploading" and (genome.layers == 1 or genome.encoding not in REPEATABLE_ENCODINGS):
+            return None
         for index, value in enumerate(gene.values):
             if _canonical(gene.key, value, genome.qubits) == wanted:
                 return index
         raise NotInSpace(f"{gene.key} {wanted!r} is not among the options of this space")
+
+
+def _values(genes: Mapping[str, Variable], name: str) -> tuple[Any, ...]:
+    gene = genes[name]
+    assert isinstance(gene, Options)
+    return gene.values
+
+
+def _without_effect(genes: Mapping[str, Variable]) -> list[str]:
+    """Returns the genes that no architecture of the space has an effect of."""
+    found: list[str] = []
+    if LAYERED not in _values(genes, "template"):
+        found.extend(LAYER_GENES)
+    elif max(_values(genes, "qubits")) == 1:
+        found.extend(("entangler", "topology"))
+    elif set(_values(genes, "topology")) == {"none"}:
+        found.append("entangler")
+    if max(_values(genes, "layers")) == 1 or not set(_values(genes, "encoding")) & REPEATABLE_ENCODINGS:
+        found.append("reuploading")
+    return found
 
 
 def _canonical(name: str, value: Any, n_qubits: int) -> Any:
@@ -190,6 +249,8 @@ def _canonical(name: str, value: Any, n_qubits: int) -> Any:
         return canonical_topology(value, n_qubits)
     if name == "observable":
         return canonical_observable(value, n_qubits)
+    if name == "template":
+        return canonical_template(value, n_qubits)
     return rounded_rate(value) if name == "learning_rate" and value is not None else value
 
 

@@ -4,7 +4,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nas.spec import limits
-from nas.spec.genes import choices_of
+from nas.spec.forbidding import find_forbid_problems
+from nas.spec.genes import LAYERED, choices_of
 
 if TYPE_CHECKING:
     from nas.spec.search import SearchSpec
@@ -16,7 +17,7 @@ Finding = tuple[tuple[str | int, ...], str, Any]
 def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
-    return found or _memory_problems(spec)
+    return found or [*find_forbid_problems(spec), *_memory_problems(spec)]
 
 
 def _gene_problems(spec: "SearchSpec") -> list[Finding]:
@@ -135,5 +136,12 @@ def _most_gates(spec: "SearchSpec") -> int:
     entanglers = n_pairs if "full" in choices_of(spec.space.topology) else qubits
     encoding = 2 * qubits + (n_pairs if "iqp" in choices_of(spec.space.encoding) else 0)
     n_encodings = layers if True in choices_of(spec.space.reuploading) else 1
-    n_gates: int = layers * (rotations + entanglers) + n_encodings * encoding
+    a_layer = rotations + entanglers
+    templates = set(choices_of(spec.space.template))
+    if templates - {LAYERED}:
+        # A layer of a template has up to five gates a wire, and in sim-5 and sim-6 one for each ordered pair besides.
+        # What stands once in front is less than a layer.
+        n_directed = 2 * n_pairs if templates & {"sim-5", "sim-6"} else 0
+        a_layer, layers = max(a_layer, 5 * qubits + n_directed), layers + 1
+    n_gates: int = layers * a_layer + n_encodings * encoding
     return n_gates

@@ -3,6 +3,7 @@
     layers: 3                                  fixed
     layers: [1, 2, 4]                          choices
     layers: {min: 1, max: 6}                   whole numbers from 1 to 6
+    layers: [1, 2, {min: 4, max: 8}]           choices and ranges of whole numbers together
     learning_rate: {min: 1e-3, max: 0.1, log: true}
     rotations: [ry, rz]                        fixed: a list of names is one value of this gene
     rotations: [[ry], [ry, rz]]                choices
@@ -11,7 +12,7 @@ The models keep what was written; `choices_of` gives the values.
 """
 
 from collections.abc import Hashable
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -90,6 +91,10 @@ def _kind(value: Any) -> str:
     return "choices" if isinstance(value, list | tuple) else "fixed"
 
 
+def _kind_of_number(value: Any) -> str:
+    return "range" if isinstance(value, dict | BaseModel) else "fixed"
+
+
 def _kind_of_lists(value: Any) -> str:
     # [] is no choice at all; "no hidden layer" is the choice [[]].
     return (
@@ -99,6 +104,26 @@ def _kind_of_lists(value: Any) -> str:
 
 _Distinct = AfterValidator(_distinct)
 _Some = Field(min_length=1, max_length=limits.MAX_CHOICES)
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """Returns choices with the ranges among them spelled out."""
+    return [one for value in values for one in (_numbers(value) if isinstance(value, IntegerRange) else (value,))]
+
+
+def _numbers(gene: IntegerRange) -> range:
+    return range(gene.min, gene.max + 1)
+
+
+def _few_and_distinct(values: list[T]) -> list[T]:
+    flat = _flat(values)
+    _distinct(flat)
+    if len(flat) > limits.MAX_CHOICES:
+        raise PydanticCustomError("choices", "at most {n} choices; narrow the ranges", {"n": limits.MAX_CHOICES})
+    return values
+
+
+_Mixed = AfterValidator(_few_and_distinct)
 
 PositiveInt = Annotated[StrictInt, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -111,7 +136,17 @@ ListChoice = Annotated[
 ]
 IntegerGene = Annotated[
     Annotated[PositiveInt, Tag("fixed")]
-    | Annotated[list[PositiveInt], _Some, _Distinct, Tag("choices")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[PositiveInt, Tag("fixed")] | Annotated[IntegerRange, Tag("range")],
+                Discriminator(_kind_of_number),
+            ]
+        ],
+        _Some,
+        _Mixed,
+        Tag("choices"),
+    ]
     | Annotated[IntegerRange, Tag("range")],
     Discriminator(_kind),
 ]
@@ -128,6 +163,44 @@ Entangler = Literal["cnot", "cz", "crx", "crz"]
 Topology = Literal["none", "linear", "ring", "star", "full", "pairwise"]
 Observable = Literal["z-all", "z-first", "zz-pairs", "xyz-all"]
 
+#: What the layers are built of: `layered` are the genes rotations, entangler and topology; the others are circuits of
+#: the literature (`nas/space/templates.py`), in which those three genes have no effect.
+Template = Literal[
+    "layered",
+    "hardware-efficient",
+    "strongly-entangling",
+    "brickwork",
+    "real-amplitudes",
+    "sim-1",
+    "sim-2",
+    "sim-3",
+    "sim-4",
+    "sim-5",
+    "sim-6",
+    "sim-7",
+    "sim-8",
+    "sim-9",
+    "sim-10",
+    "sim-11",
+    "sim-12",
+    "sim-13",
+    "sim-14",
+    "sim-15",
+    "sim-16",
+    "sim-17",
+    "sim-18",
+    "sim-19",
+]
+#: The template whose layers the genes describe.
+LAYERED: Final = "layered"
+
+#: Genes that have an effect in layers that they describe, and none in a named template.
+LAYER_GENES: Final = ("rotations", "entangler", "topology")
+#: Genes whose values are lists, so that one list is one value.
+NESTED_GENES: Final = frozenset({"rotations", "pre_layers", "post_layers"})
+#: Encodings that may be repeated before every layer; state preparation can only come first.
+REPEATABLE_ENCODINGS: Final = frozenset({"angle-x", "angle-y", "angle-z", "iqp"})
+
 RotationSet = Annotated[list[Rotation], Field(min_length=1, max_length=limits.MAX_ROTATIONS)]
 Width = Annotated[StrictInt, Field(ge=1, le=limits.MAX_WIDTH)]
 Widths = Annotated[list[Width], Field(max_length=limits.MAX_HIDDEN_LAYERS)]
@@ -142,7 +215,7 @@ def choices_of(gene: Any, *, is_nested: bool = False) -> tuple[Any, ...]:
     if isinstance(gene, FloatRange):
         raise TypeError("a FloatRange has no list of values")
     if isinstance(gene, IntegerRange):
-        return tuple(range(gene.min, gene.max + 1))
+        return tuple(_numbers(gene))
     if is_nested:
         return (tuple(gene),) if _kind_of_lists(gene) == "fixed" else tuple(tuple(value) for value in gene)
-    return tuple(gene) if isinstance(gene, list) else (gene,)
+    return tuple(_flat(gene)) if isinstance(gene, list) else (gene,)

@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field, StrictBool
 
+from nas.spec import limits
 from nas.spec.base import SpecModel
+from nas.spec.forbidden import Forbidden
 from nas.spec.genes import (
     Choice,
     Encoding,
@@ -14,6 +16,7 @@ from nas.spec.genes import (
     ListChoice,
     Observable,
     RotationSet,
+    Template,
     Topology,
     Widths,
 )
@@ -34,6 +37,11 @@ class Space(SpecModel):
     layers: IntegerGene
     encoding: Choice[Encoding] = "angle-y"
     reuploading: Choice[StrictBool] = False
+    template: Choice[Template] = Field(
+        default="layered",
+        description="layered: built of rotations, entangler and topology; else a circuit of the literature, in which "
+        "those have no effect",
+    )
     rotations: ListChoice[RotationSet] = Field(default=_DEFAULT_ROTATIONS)
     entangler: Choice[Entangler] = "cnot"
     topology: Choice[Topology] = "linear"
@@ -42,3 +50,8 @@ class Space(SpecModel):
     post_layers: ListChoice[Widths] = Field(default_factory=_no_layers, description="hidden widths after the circuit")
     learning_rate: FloatGene = 0.01
     per_layer: list[LayerGene] = Field(default=[], description="genes that may differ from layer to layer")
+    forbid: list[Forbidden] = Field(
+        default=[],
+        max_length=limits.MAX_FORBIDDEN,
+        description="combinations that are never proposed, each a mapping from gene to value, choices or range",
+    )

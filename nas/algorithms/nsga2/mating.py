@@ -34,7 +34,7 @@ def offspring(
 ) -> None:
     """Fills the draw with offspring of the parents, brood by brood; at the end, with random genomes."""
     if space.variables and len(parents) > 1:
-        population = to_population(parents, space, n_objectives)
+        population = to_population(parents, space, n_objectives, rng=rng)
         population = ranked(population, space, n_survivors=len(parents), n_objectives=n_objectives, rng=rng)
         problem, mating = to_problem(space, n_objectives), _mating(len(space.variables))
         rules = SimpleNamespace(tournament_type="comp_by_rank_and_crowding", random_state=rng)

@@ -24,13 +24,19 @@ def to_problem(space: SearchSpace, n_objectives: int) -> Any:
     )
 
 
-def to_population(members: list[Member], space: SearchSpace, n_objectives: int) -> Any:
-    """Returns the members as an evaluated pymoo population, in their order."""
+def to_population(
+    members: list[Member], space: SearchSpace, n_objectives: int, *, rng: np.random.Generator | None = None
+) -> Any:
+    """Returns the members as an evaluated pymoo population, in their order.
+
+    Genes without effect get random options if there is a generator: offspring in which they have one would otherwise
+    all have the first.
+    """
     individuals = []
     for member in members:
         losses = member.losses if member.losses is not None else (np.inf,) * n_objectives
         violation = member.violation if member.losses is not None else _FAILED
-        individual = Individual(X=space.encode(member.genome), F=np.array(losses), G=np.array([violation]))
+        individual = Individual(X=space.encode(member.genome, rng=rng), F=np.array(losses), G=np.array([violation]))
         individual.evaluated = {"F", "G"}
         individuals.append(individual)
     return Population.create(*individuals)

@@ -29,6 +29,8 @@ COMMANDS = [
     "cancel",
     "export",
     "measure",
+    "circuit",
+    "space",
     "engines",
 ]
 Run = Callable[..., Result]

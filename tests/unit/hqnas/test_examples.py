@@ -33,6 +33,7 @@ def test_examples_are_all_there() -> None:
         "paper-full-hybrid",
         "paper-quantum-only",
         "synthetic-binary",
+        "templates",
         "wine",
     ]
 

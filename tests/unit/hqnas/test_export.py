@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hqnas.client.results import Candidate, Generation, Objective, Search
-from hqnas.export import CannotExport, architecture, gene_text, picture, to_csv, write_file
+from hqnas.export import CannotExport, architecture, gene_of, gene_text, picture, to_csv, write_file
 
 ACCURACY = Objective("validation_accuracy", "maximize", "share")
 EXPRESSIBILITY = Objective("expressibility", "minimize", "nats")
@@ -132,6 +132,19 @@ def test_architecture_without_entanglement_says_so(documents: Any) -> None:
     genome = documents.candidate(0)["genome"] | {"topology": ["none", "none"], "entangler": [None, None]}
 
     assert "no entangler" in architecture(genome)
+
+
+def test_architecture_of_a_template_names_it_in_place_of_the_genes_of_layers(documents: Any) -> None:
+    genome = documents.candidate(0)["genome"]
+    genome |= {"template": "sim-14", "rotations": [], "topology": [], "entangler": []}
+
+    assert "sim-14" in architecture(genome)
+    assert "entangler" not in architecture(genome)
+    assert [gene_of(genome, name) for name in ("template", "rotations", "entangler")] == ["sim-14", "", ""]
+
+
+def test_a_genome_that_names_no_template_is_layered(documents: Any) -> None:
+    assert gene_of(documents.candidate(0)["genome"], "template") == "layered"
 
 
 def test_written_file_replaces_the_old_one_and_leaves_no_draft(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from strategies import specs
 from nas.algorithms import Member, hypervolume, non_dominated, propose, reference_point, select
 from nas.algorithms import generation as generation_module
 from nas.algorithms.generation import is_allowed
+from nas.circuits import Architecture
 from nas.space import Genome, SearchSpace
 from nas.spec import SearchSpec, parse_spec
 
@@ -45,7 +46,43 @@ def test_no_genome_is_proposed_twice_and_each_is_valid(spec: SearchSpec, name: A
     space = SearchSpace.from_spec(spec)
     proposed = [genome for generation in run(spec) for genome in generation]
     assert len({genome.digest for genome in proposed}) == len(proposed)
-    assert all(space.contains(genome) for genome in proposed)
+    assert all(space.contains(genome) and is_allowed(spec, genome) for genome in proposed)
+    assert all(Genome.from_json(genome.to_json()) == genome for genome in proposed)
+    assert all(Architecture.build(genome, spec).circuit.operations for genome in proposed)
+
+
+def test_crossover_and_mutation_act_per_layer() -> None:
+    space = {"qubits": 3, "layers": 6, "topology": ["linear", "ring"], "entangler": ["cnot", "cz"]}
+    spec = a_spec(space={**space, "per_layer": ["topology", "entangler"]})
+    found = SearchSpace.from_spec(spec)
+
+    def parent(option: int) -> Member:
+        genome = found.decode({variable.key: option for variable in found.variables})
+        return Member(genome, (float(option), 1.0 - option), 0.0)
+
+    parents = [parent(0), parent(1)]
+    children = propose(
+        spec, generation=1, survivors=parents, seen={p.genome.digest for p in parents}, n_proposed=len(parents)
+    )
+    assert len(children) == 20
+    assert all(any(len(set(child.topology[i:])) == 2 for child in children) for i in range(5))
+    # The two genes of one layer come from different parents as well.
+    assert {("linear", "cz"), ("ring", "cnot")} <= {
+        pair for child in children for pair in zip(child.topology, child.entangler, strict=True)
+    }
+
+
+def test_offspring_of_a_template_and_a_layered_circuit_are_of_both_kinds() -> None:
+    space = {"qubits": [3, 4], "layers": {"min": 1, "max": 4}, "template": ["layered", "sim-4"]}
+    space |= {"topology": ["linear", "ring"], "rotations": [["ry"], ["rx"]], "encoding": ["angle-x", "angle-y"]}
+    spec = a_spec(space={**space, "per_layer": ["topology", "rotations"]})
+    found, rng = SearchSpace.from_spec(spec), np.random.default_rng(1)
+    drawn = [found.sample(rng) for _ in range(8)]
+    parents = [Member(genome, (float(i), float(-i)), 0.0) for i, genome in enumerate(drawn)]
+    children = propose(spec, generation=1, survivors=parents, seen={g.digest for g in drawn}, n_proposed=len(drawn))
+    assert {child.template for child in children} == {"layered", "sim-4"}
+    assert all(not child.topology for child in children if child.template == "sim-4")
+    assert all(len(child.topology) == child.layers for child in children if child.template == "layered")
 
 
 @settings(max_examples=10)

@@ -109,3 +109,14 @@ def test_the_script_runs_by_itself(capsys):
 def test_lines_of_a_wide_circuit_stay_short():
     source = pennylane_source(architecture("full-hybrid", qubits=12, observable="xyz-all"))
     assert max(map(len, source.split("\n"))) <= 120
+
+
+@pytest.mark.parametrize("template", ["sim-9", "sim-13", "strongly-entangling"])
+def test_the_script_of_a_template_gives_the_expectations_of_the_engine(template):
+    built = architecture("pure-quantum", template=template, qubits=4, layers=2)
+    script = executed(source := pennylane_source(built))
+    assert template in source.split("\n")[0]
+    weights = torch.from_numpy(np.random.default_rng(3).uniform(0, 6, built.circuit.n_weights))
+    inputs = torch.tensor([0.3, -0.2, 1.1, 0.7], dtype=torch.float64)
+    ours = ENGINE.expectations(built.circuit, weights[None], inputs[None])
+    assert torch.allclose(torch.stack(script["circuit"](inputs, weights)), ours[0], atol=AGREEMENT)
