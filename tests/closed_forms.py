@@ -19,6 +19,7 @@ from nas.metrics import entangling_capability as entanglement
 from nas.metrics import expressibility as fidelity
 from nas.metrics import frame_potential as frame
 from nas.metrics import gradient_variance as gradient
+from nas.metrics import quantum_fisher_rank as fisher
 
 SIGMAS = 5.0
 BINS = 75
@@ -280,3 +281,50 @@ def check_cerezo_global(engine, n_qubits):
 def check_cerezo_local(engine, n_qubits):
     words = [z_word(wire) for wire in range(n_qubits)]
     check_cerezo(engine, n_qubits, words, -0.5 / n_qubits, 1 / (8 * n_qubits**2))
+
+
+def check_variance_of_given_draws():
+    """Unbiased, about the mean, and over live parameters alone."""
+    values = np.hstack([rng().normal(3.0, 1.0, size=(5, 3)), np.zeros((5, 1))])
+    draws = gradient.GradientDraws(values, "pure", {})
+    expected = np.var(values[:, :3], axis=0, ddof=1)
+    np.testing.assert_allclose(gradient.parameter_variances(draws).values, [*expected, 0.0], rtol=1e-12)
+    assert gradient.gradient_variance(draws).details["mean_variance"] == pytest.approx(expected.mean(), rel=1e-12)
+
+
+def check_haar_reads_zero_on_average():
+    """Uncorrected, the mean would be (75 − 1)/4,000 = 0.0185, seventy standard errors away."""
+    found = [
+        fidelity.haar_quantile(-np.expm1(np.log1p(-rng(seed).uniform(size=2_000)) / 15.0), 4).value
+        for seed in range(200)
+    ]
+    assert abs(np.mean(found)) < SIGMAS * np.std(found) / math.sqrt(200)
+
+
+# Quantum Fisher information -------------------------------------------------------------------------------------------
+
+
+def fisher_of(engine, circuit, *, n_draws=4):
+    found = fisher.spectra(circuit, engine, n_draws=n_draws, rng=rng())
+    return fisher.quantum_fisher_rank_of(found, circuit)
+
+
+def check_fisher_rank(engine, circuit, rank):
+    assert fisher_of(engine, circuit).value == rank
+
+
+def check_fisher_spectrum(engine, circuit, spectrum):
+    """Of a circuit whose spectrum does not depend on the draw."""
+    found = fisher_of(engine, circuit)
+    tolerance = 100 * TOLERANCE[engine.precision]
+    np.testing.assert_allclose(found.details["spectrum"], spectrum, atol=tolerance)
+    np.testing.assert_allclose(found.details["spectrum_std_error"], 0.0, atol=tolerance)
+
+
+def check_fisher_trace_of_rx_rz(engine):
+    """4 Var(X/2) = 1 of RX, and 4 Var(Z/2) = sin² θ of the RZ behind it, with mean 1/2."""
+    circuit = Circuit(1, (rotation("rx", 0, 0), rotation("rz", 0, 1)), ())
+    n_draws = samples(engine, 1_000)
+    found = fisher_of(engine, circuit, n_draws=n_draws)
+    error = math.sqrt(1 / 8 / n_draws)  # the variance of sin² is 1/8
+    assert found.details["trace"] == pytest.approx(1.5, abs=SIGMAS * error)

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nas.circuits import GATES, Angle, Circuit
 from nas.engines import Engine
@@ -143,23 +142,20 @@ def _unshared(circuit: Circuit) -> _Unshared:
 
 def _jacobian(unshared: _Unshared, engine: Engine, weights: Floats) -> Floats:
     """Returns J at one draw, (2N, P)."""
-    angles = unshared.scales @ weights
     terms = [(u, shift, factor) for u, some in enumerate(unshared.shifts) for shift, factor in some]
-    rows = np.repeat(angles[None], 1 + len(terms), 0)
-    for row, (u, shift, _) in enumerate(terms, start=1):
-        rows[row, u] += shift
-    features = torch.zeros(1, unshared.circuit.n_features, dtype=torch.float64)
-    states = _finite(engine.states(unshared.circuit, torch.from_numpy(rows), features))
-    state, derivatives = states[0], np.zeros((len(unshared.shifts), states.shape[1]), dtype=np.complex128)
-    for row, (u, _, factor) in enumerate(terms, start=1):
-        derivatives[u] += factor * states[row]
-    of_weights = unshared.scales.T @ derivatives
-    horizontal = of_weights - np.outer(of_weights @ state.conj(), state)
-    return 2.0 * np.concatenate([horizontal.real, horizontal.imag], axis=1).T
-
-
-def _finite(states: Tensor) -> NDArray[np.complex128]:
-    found: NDArray[np.complex128] = states.to(torch.complex128).numpy()
-    if not np.isfinite(found).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # of absurd scales, whose states are refused below
+        rows = np.repeat((unshared.scales @ weights)[None], 1 + len(terms), 0)
+        for row, (u, shift, _) in enumerate(terms, start=1):
+            rows[row, u] += shift
+        features = torch.zeros(1, unshared.circuit.n_features, dtype=torch.float64)
+        found = engine.states(unshared.circuit, torch.from_numpy(rows), features)
+        states = found.to(torch.complex128).numpy()
+        state, derivatives = states[0], np.zeros((len(unshared.shifts), states.shape[1]), dtype=np.complex128)
+        for row, (u, _, factor) in enumerate(terms, start=1):
+            derivatives[u] += factor * states[row]
+        of_weights = unshared.scales.T @ derivatives
+        horizontal = of_weights - np.outer(of_weights @ state.conj(), state)
+        jacobian = 2.0 * np.concatenate([horizontal.real, horizontal.imag], axis=1).T
+    if not np.isfinite(jacobian).all():
         raise UndefinedMetric("quantum_fisher_rank has no value: some states are not finite")
-    return found
+    return jacobian

@@ -5,8 +5,10 @@ import math
 
 import closed_forms as forms
 import pytest
-from closed_forms import layers, z_word
+from closed_forms import layers, rotation, z_word
 from engines import CASES, make_case
+
+from nas.circuits import Angle, Circuit, Operation
 
 
 @pytest.fixture(params=CASES, scope="module")
@@ -170,3 +172,41 @@ def test_cerezos_global_cost_decays_exponentially(engine, n_qubits):
 @pytest.mark.parametrize("n_qubits", [2, 4])
 def test_cerezos_local_cost_decays_polynomially(engine, n_qubits):
     forms.check_cerezo_local(engine, n_qubits)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "rank"),
+    [
+        pytest.param(layers(3, ("ry",), 1), 3, id="product"),
+        pytest.param(layers(1, ("rx", "rz", "rx"), 1), 2, id="sphere"),
+        pytest.param(layers(1, ("rz", "rz"), 1), 0, id="phases"),
+        pytest.param(layers(2, ("rx", "rz"), 3, "cx"), 6, id="deep"),  # 2N - 2 of twelve weights
+        pytest.param(layers(2, ("ry",), 4, "cx"), 3, id="real"),  # N - 1 of eight
+        pytest.param(layers(3, ("ry",), 4, "cx"), 7, id="real-3"),
+    ],
+)
+def test_the_rank_of_the_fisher_information(engine, circuit, rank):
+    forms.check_fisher_rank(engine, circuit, rank)
+
+
+HALF = Operation("ry", (0,), Angle(math.pi / 2))
+
+
+@pytest.mark.parametrize(
+    ("circuit", "spectrum"),
+    [
+        pytest.param(layers(2, ("ry",), 1), [1.0, 1.0], id="two-ry"),
+        pytest.param(Circuit(1, (rotation("ry", 0, 0), rotation("ry", 0, 0)), ()), [4.0], id="shared"),
+        pytest.param(Circuit(1, (Operation("ry", (0,), Angle(-0.5, weight=0)),), ()), [0.25], id="scaled"),
+        # 4 Var G is the chance 1/2 of the control for G = |1><1| X/2, and 1 for G = |1><1| on |+>.
+        pytest.param(Circuit(2, (HALF, Operation("crx", (0, 1), Angle(weight=0))), ()), [0.5], id="controlled"),
+        pytest.param(Circuit(1, (HALF, rotation("p", 0, 0)), ()), [1.0], id="phase"),
+        pytest.param(Circuit(2, (Operation("rxx", (0, 1), Angle(weight=0)),), ()), [1.0], id="two-wires"),
+    ],
+)
+def test_the_spectrum_of_the_fisher_information(engine, circuit, spectrum):
+    forms.check_fisher_spectrum(engine, circuit, spectrum)
+
+
+def test_the_mean_trace_of_the_fisher_information(engine):
+    forms.check_fisher_trace_of_rx_rz(engine)
