@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from engines import TOLERANCE
+from known_circuits import layers, mcclean, rotation, z_word
 from scipy.stats import beta
 
-from nas.circuits import Angle, Circuit, Operation
+from nas.circuits import Circuit, Operation
 from nas.engines import Engine
 from nas.metrics import entangling_capability as entanglement
 from nas.metrics import expressibility as fidelity
@@ -35,25 +36,6 @@ def rng(seed: int = 1) -> np.random.Generator:
 
 def samples(engine: Engine, n: int) -> int:
     return max(100, int(n * SHARE[engine.name]) // 2 * 2)
-
-
-def rotation(gate: str, wire: int, weight: int) -> Operation:
-    return Operation(gate, (wire,), Angle(weight=weight))
-
-
-def z_word(*wires: int):
-    return tuple(("z", wire) for wire in wires)
-
-
-def layers(n_qubits, gates, depth, entangler=None):
-    """Rotations on all wires, then a ladder of entanglers, `depth` times; every rotation has its own weight."""
-    operations = []
-    weights = iter(range(len(gates) * n_qubits * depth))
-    for _ in range(depth):
-        operations += [rotation(gate, wire, next(weights)) for gate in gates for wire in range(n_qubits)]
-        if entangler:
-            operations += [Operation(entangler, (wire, wire + 1)) for wire in range(n_qubits - 1)]
-    return Circuit(n_qubits, tuple(operations), ())
 
 
 # Expressibility -------------------------------------------------------------------------------------------------------
@@ -178,20 +160,6 @@ def check_entanglement(engine, circuit, q, *, n_states=100):
     assert found.value == pytest.approx(q, abs=SIGMAS * found.std_error + 10 * TOLERANCE[engine.precision])
 
 
-def ghz(n_qubits):
-    ladder = (Operation("cx", (wire, wire + 1)) for wire in range(n_qubits - 1))
-    return Circuit(n_qubits, (Operation("h", (0,)), *ladder), ())
-
-
-def w_state(n_qubits):
-    """An excitation that is handed on, from wire to wire, with the amplitude that leaves all alike."""
-    operations = [Operation("x", (0,))]
-    for wire in range(1, n_qubits):
-        angle = 2.0 * math.acos(math.sqrt(1.0 / (n_qubits - wire + 1)))
-        operations += [Operation("cry", (wire - 1, wire), Angle(angle)), Operation("cx", (wire, wire - 1))]
-    return Circuit(n_qubits, tuple(operations), ())
-
-
 # Trainability ---------------------------------------------------------------------------------------------------------
 
 
@@ -215,15 +183,6 @@ def check_rz_after_rx(engine):
     assert gradient.dead_parameters(draws).value == 0.5
     found = gradient.gradient_variance(draws)
     assert found.value == pytest.approx(math.log10(0.5), abs=SIGMAS * found.std_error)
-
-
-def mcclean(n_qubits, gates, word):
-    """RY(π/4) on all, then layers of chosen rotations, each followed by a ladder of CZ; gates is (depth, n_qubits)."""
-    operations = [Operation("ry", (wire,), Angle(math.pi / 4)) for wire in range(n_qubits)]
-    for layer, names in enumerate(gates):
-        operations += [rotation(gate, wire, layer * n_qubits + wire) for wire, gate in enumerate(names)]
-        operations += [Operation("cz", (wire, wire + 1)) for wire in range(n_qubits - 1)]
-    return Circuit(n_qubits, tuple(operations), (word,))
 
 
 def first_variances(engine, circuits, n_draws):

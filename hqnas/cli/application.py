@@ -9,7 +9,8 @@ import hqnas
 from hqnas.cli import run, searches
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
-from hqnas.cli.measure import MEASURE_EXAMPLE, measure
+from hqnas.cli.measure import measure
+from hqnas.cli.measure_options import MEASURE_EXAMPLE
 from hqnas.cli.up import up
 
 

@@ -7,131 +7,40 @@ A file that cannot be measured is one sentence on standard error; the others are
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
 
+from hqnas.cli import measure_options as options
 from hqnas.cli.bench import Bench, Document, with_samples
 from hqnas.cli.circuit_files import CannotMeasure, read_circuit
 from nas.circuits import InvalidCircuit
 from nas.errors import EvaluationError
-from nas.spec import METRICS
 from nas.spec.errors import problems_from
-from nas.spec.limits import ENGINE_QUBITS, MAX_BINS, MAX_FISHER_DRAWS, MAX_FRAME_ORDER, MAX_SAMPLES
 from nas.spec.settings import MetricSettings
 
-_METRICS: Final = tuple(name for name, info in METRICS.items() if info.is_of_circuit)
-_SAMPLES: Final = "5000 pairs, 1000 states, 200 gradients"
 _MAX_SENTENCE: Final = 300
-
-_SAMPLING: Final = "Sampling"
-_HARDWARE: Final = "Hardware"
-
-MEASURE_EXAMPLE: Final = "\n".join(
-    [
-        "\b\nMetrics:",
-        *(f"  {name:<23} {METRICS[name].summary}" for name in _METRICS),
-        "\n\b\nExamples:",
-        "  hqnas measure circuit.json --metric expressibility --samples 5000 --seed 1",
-        "  hqnas measure *.json --metric gradient_variance --json",
-        "  hqnas measure circuit.json --metric routed_depth --coupling-map heavy-hex",
-    ]
-)
-
-
-def _known_metrics(names: list[str]) -> list[str]:
-    for name in names:
-        if name not in _METRICS:
-            reason = "needs more than a circuit" if name in METRICS else "does not exist"
-            raise typer.BadParameter(f"the metric '{name}' {reason}; choose from {', '.join(_METRICS)}")
-    return names
-
-
-def _known_engine(name: str) -> str:
-    if name not in ENGINE_QUBITS:
-        raise typer.BadParameter(f"there is no engine '{name}'; choose from {', '.join(ENGINE_QUBITS)}")
-    return name
-
-
-def _coupling(text: str) -> Any:
-    """Returns a name as it is, and pairs such as 0-1,1-2 as lists of numbers where they are numbers."""
-    if "," not in text and not text[:1].isdigit():
-        return text
-    return [[int(end) if end.isdigit() else end for end in pair.strip().split("-")] for pair in text.split(",")]
 
 
 def measure(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Circuits as JSON.")],
-    metric: Annotated[
-        list[str],
-        typer.Option(metavar="NAME", help="What to measure; may be repeated. Listed below.", callback=_known_metrics),
-    ],
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            max=MAX_SAMPLES,
-            help="Pairs of states, states or gradients.",
-            show_default=_SAMPLES,
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Of the random weights; the same seed gives the same value.", rich_help_panel=_SAMPLING
-        ),
-    ] = 0,
-    estimator: Annotated[
-        Literal["haar_quantile", "sim75"], typer.Option(help="Of expressibility.", rich_help_panel=_SAMPLING)
-    ] = "haar_quantile",
-    bins: Annotated[
-        int, typer.Option(min=2, max=MAX_BINS, help="Of the estimator haar_quantile.", rich_help_panel=_SAMPLING)
-    ] = 75,
-    order: Annotated[
-        int,
-        typer.Option(min=1, max=MAX_FRAME_ORDER, help="t of the frame potential F^(t).", rich_help_panel=_SAMPLING),
-    ] = 2,
-    fisher_samples: Annotated[
-        int,
-        typer.Option(
-            min=2, max=MAX_FISHER_DRAWS, help="Draws of weights for quantum_fisher_rank.", rich_help_panel=_SAMPLING
-        ),
-    ] = 10,
-    coupling_map: Annotated[
-        str,
-        typer.Option(
-            metavar="MAP",
-            help="For routed metrics: line, ring, grid, heavy-hex, or coupled pairs such as 0-1,1-2.",
-            rich_help_panel=_HARDWARE,
-        ),
-    ] = "line",
-    routing_seed: Annotated[
-        int, typer.Option(min=0, help="Of the placements that the router tries.", rich_help_panel=_HARDWARE)
-    ] = 0,
-    routing_trials: Annotated[
-        int, typer.Option(min=1, help="Placements that it tries; the best counts.", rich_help_panel=_HARDWARE)
-    ] = 4,
-    one_qubit_error: Annotated[
-        float | None,
-        typer.Option(min=0, help="Chance that a gate on one wire fails: expected_success.", rich_help_panel=_HARDWARE),
-    ] = None,
-    two_qubit_error: Annotated[
-        float | None,
-        typer.Option(min=0, help="Chance that a gate on two wires fails.", rich_help_panel=_HARDWARE),
-    ] = None,
-    readout_error: Annotated[
-        float, typer.Option(min=0, help="Chance that reading a wire fails.", rich_help_panel=_HARDWARE)
-    ] = 0.0,
-    gradient_error: Annotated[
-        float,
-        typer.Option(min=0, help="Standard error to reach: shots_for_gradient.", rich_help_panel=_HARDWARE),
-    ] = 0.1,
-    engine: Annotated[
-        str, typer.Option(help=f"One of {', '.join(ENGINE_QUBITS)}.", callback=_known_engine)
-    ] = "batched",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON a file.")] = False,
+    files: options.Files,
+    metric: options.Metrics,
+    samples: options.Samples = None,
+    seed: options.Seed = 0,
+    estimator: options.Estimator = "haar_quantile",
+    bins: options.Bins = 75,
+    order: options.Order = 2,
+    fisher_samples: options.FisherSamples = 10,
+    coupling_map: options.CouplingMap = "line",
+    routing_seed: options.RoutingSeed = 0,
+    routing_trials: options.RoutingTrials = 4,
+    one_qubit_error: options.OneQubitError = None,
+    two_qubit_error: options.TwoQubitError = None,
+    readout_error: options.ReadoutError = 0.0,
+    gradient_error: options.GradientError = 0.1,
+    engine: options.Engine = "batched",
+    as_json: options.AsJson = False,
 ) -> None:
     """Measures circuits in files: expressibility, entanglement, trainability, and costs on a simulator or a device."""
     metrics = list(dict.fromkeys(metric))
@@ -143,7 +52,11 @@ def measure(
             "expressibility": {"estimator": estimator, "bins": bins},
             "frame_potential": {"order": order},
             "quantum_fisher_rank": {"samples": fisher_samples},
-            "routing": {"coupling_map": _coupling(coupling_map), "seed": routing_seed, "trials": routing_trials},
+            "routing": {
+                "coupling_map": options.coupling_of(coupling_map),
+                "seed": routing_seed,
+                "trials": routing_trials,
+            },
             "error_rates": None if None in rates.values() else rates,
             "shots_for_gradient": {"error": gradient_error},
         }

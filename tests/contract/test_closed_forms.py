@@ -5,8 +5,8 @@ import math
 
 import closed_forms as forms
 import pytest
-from closed_forms import layers, rotation, z_word
 from engines import CASES, make_case
+from known_circuits import ghz, layers, rotation, w_state, z_word
 
 from nas.circuits import Angle, Circuit, Operation
 
@@ -101,12 +101,12 @@ def test_product_states_have_no_entanglement(engine, n_qubits):
 
 @pytest.mark.parametrize("n_qubits", [2, 3, 5])
 def test_ghz_states_have_all(engine, n_qubits):
-    forms.check_entanglement(engine, forms.ghz(n_qubits), 1.0)
+    forms.check_entanglement(engine, ghz(n_qubits), 1.0)
 
 
 @pytest.mark.parametrize("n_qubits", [2, 3, 4, 5])
 def test_w_states(engine, n_qubits):
-    forms.check_entanglement(engine, forms.w_state(n_qubits), 4 * (n_qubits - 1) / n_qubits**2)
+    forms.check_entanglement(engine, w_state(n_qubits), 4 * (n_qubits - 1) / n_qubits**2)
 
 
 @pytest.mark.parametrize(("n_qubits", "mean"), [(2, 0.4), (3, 0.6667), (4, 0.8235), (5, 0.9091)])

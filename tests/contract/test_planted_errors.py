@@ -9,8 +9,9 @@ import math
 import closed_forms as forms
 import numpy as np
 import pytest
-from closed_forms import layers, z_word
+from known_circuits import ghz, layers, w_state, z_word
 
+from nas.circuits import Angle, Operation
 from nas.engines import make_engine
 from nas.metrics import entangling_capability as entanglement
 from nas.metrics import expressibility as fidelity
@@ -201,7 +202,7 @@ def test_the_frame_potential_of_wide_circuits_for_haar_is_found(monkeypatch):
 # Entangling capability
 
 
-@pytest.mark.parametrize(("circuit", "q"), [(forms.ghz(3), 1.0), (forms.w_state(4), 0.75)], ids=["ghz", "w"])
+@pytest.mark.parametrize(("circuit", "q"), [(ghz(3), 1.0), (w_state(4), 0.75)], ids=["ghz", "w"])
 def test_a_missing_factor_of_meyer_and_wallach_is_found(monkeypatch, circuit, q):
     genuine = entanglement.meyer_wallach
     with must_fail(forms.check_entanglement, ENGINE, circuit, q):
@@ -216,7 +217,7 @@ def test_one_wire_for_the_mean_over_wires_is_found(monkeypatch):
         return 2.0 * (1.0 - (rho @ rho).diagonal(dim1=1, dim2=2).sum(1).real)
 
     # A Bell pair beside two wires that nothing entangles: half of all wires.
-    circuit = dataclasses.replace(forms.ghz(2), qubits=4)
+    circuit = dataclasses.replace(ghz(2), qubits=4)
     with must_fail(forms.check_entanglement, ENGINE, circuit, 0.5):
         monkeypatch.setattr(entanglement, "meyer_wallach", first_wire)
         forms.check_entanglement(ENGINE, circuit, 0.5)
@@ -242,7 +243,7 @@ def test_a_missing_factor_of_the_fisher_information_is_found(monkeypatch):
 
 def test_controlled_gates_taken_for_rotations_are_found(monkeypatch):
     circuit = layers(1, (), 0)
-    operations = (forms.Operation("ry", (0,), forms.Angle(1.0)), forms.Operation("crx", (0, 1), forms.Angle(weight=0)))
+    operations = (Operation("ry", (0,), Angle(1.0)), Operation("crx", (0, 1), Angle(weight=0)))
     circuit = dataclasses.replace(circuit, qubits=2, operations=operations)
     case = (ENGINE, circuit, [math.sin(0.5) ** 2])
     with must_fail(forms.check_fisher_spectrum, *case):

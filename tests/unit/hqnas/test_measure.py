@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hqnas.cli.measure import MEASURE_EXAMPLE, measure
+from hqnas.cli.measure import measure
+from hqnas.cli.measure_options import MEASURE_EXAMPLE
 from nas.spec import METRICS
 
 SIGMAS = 5.0

@@ -7,8 +7,10 @@ import pytest
 
 from nas.circuits import AMPLITUDE, Angle, Architecture, Circuit, Operation
 from nas.metrics.costs import circuit_costs, circuit_depth, exact_costs, flops, quantum_flops
+from nas.metrics.static import Description, static_measurement
 from nas.space import SearchSpace
 from nas.spec import METRICS, parse_spec
+from nas.spec.settings import MetricSettings
 
 
 def architecture(mode="full-hybrid", **space):
@@ -97,6 +99,13 @@ def test_flops_are_the_sum_of_their_parts():
     parts = flops(architecture())
     expected = parts.classical_forward + parts.classical_backward + parts.quantum_forward + parts.quantum_backward
     assert exact_costs(architecture())["flops"] == expected
+
+
+def test_flops_are_told_apart():
+    network = architecture()
+    found = static_measurement("flops", Description(network.circuit, MetricSettings(), network))
+    assert sum(found.details.values()) == found.value
+    assert set(found.details) == {"classical_forward", "classical_backward", "quantum_forward", "quantum_backward"}
 
 
 def test_costs_load_no_simulator():

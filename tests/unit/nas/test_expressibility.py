@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from closed_forms import (
     exact_divergence,
-    layers,
     product_distribution,
     quantile_edges,
     real_distribution,
     sim75_edges,
 )
+from known_circuits import layers
 from scipy.stats import beta
 
 from nas.circuits import Circuit, Operation

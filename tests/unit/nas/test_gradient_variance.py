@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from closed_forms import mcclean, z_word
+from known_circuits import mcclean, z_word
 
 from nas.circuits import Angle, Circuit, Operation
 from nas.engines import make_engine

@@ -7,7 +7,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from closed_forms import layers, rotation
+from known_circuits import layers, rotation
 
 from nas.circuits import AMPLITUDE, Angle, Circuit, Operation
 from nas.circuits.elementary import elementary_operations, n_elementary_pairs

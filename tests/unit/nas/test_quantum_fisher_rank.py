@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from closed_forms import layers, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_circuits import layers, rotation
 from strategies import circuits
 
 from nas.circuits import Angle, Circuit, Operation
