@@ -6,6 +6,7 @@
     │   ├── DeviceTooSmall       the state vectors do not fit the memory that is free; a larger machine may hold them
     │   └── CircuitTooWide       the state vector is beyond what the engine holds
     ├── UndefinedMetric          the quantity has no value for this candidate (no live parameter, say)
+    ├── BeyondMetric             the candidate is larger than the metric is bounded to
     ├── UnsupportedMetric        the protocol asks for another version of a definition than is installed here
     ├── TrainingDiverged         the loss became infinite or not a number
     └── UnbuildableGenome        no network can be made of the genome on this data set (in `nas.circuits`)
@@ -37,6 +38,10 @@ class CircuitTooWide(EngineError):
 
 class UndefinedMetric(EvaluationError):
     """A metric has no value for this candidate."""
+
+
+class BeyondMetric(EvaluationError):
+    """A metric whose cost is bounded is asked of a candidate beyond that bound."""
 
 
 class UnsupportedMetric(EvaluationError):

@@ -13,23 +13,21 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.circuits import Architecture, UnbuildableGenome
 from nas.engines import make_engine
 from nas.errors import EvaluationError, TrainingDiverged, UndefinedMetric, UnsupportedMetric
-from nas.metrics.entangling_capability import entanglements
-from nas.metrics.expressibility import fidelities
-from nas.metrics.gradient_variance import GradientDraws, bundle_pure_gradients
+from nas.metrics.gradient_variance import Definition, GradientDraws, bundle_pure_gradients
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions
-from nas.metrics.registry import MEASURES
+from nas.metrics.registry import MEASURES, Sampler
 from nas.space import Genome
 from nas.spec import METRICS, Protocol
+from nas.spec.engines import Precision
 from nas.spec.settings import MetricSettings
 from nas.training.datasets import Data, load, principal_components, side_by_side
 from nas.training.fit import Epoch, Fit, fit
-from nas.training.gradients import loss_gradients
+from nas.training.gradients import DEFINITIONS, loss_gradients
 from nas.training.hybrid import HybridNetworks
 
 _T = TypeVar("_T")
@@ -98,7 +96,9 @@ class _Bundle:
         self.architectures = architectures
         self.protocol = protocol
         self.engine = make_engine(protocol.engine, protocol.precision, protocol.device)
-        self._circuits = [each.circuit for each in architectures]
+        self.circuits = [each.circuit for each in architectures]
+        self._drawn: dict[Sampler[Any], Any] = {}
+        self._gradients: dict[Definition, Sequence[GradientDraws | UndefinedMetric]] = {}
         self._networks = HybridNetworks(tuple(architectures), self.engine)
 
     def measure(self) -> list[Evaluation | Exception]:
@@ -117,22 +117,31 @@ class _Bundle:
         # Once for the bundle: it reads the versions of libraries from their files.
         return self.engine.info.to_json()
 
-    @cached_property
-    def fidelities(self) -> NDArray[np.float64]:
-        n_pairs = self.protocol.settings.expressibility.samples
-        return fidelities(self._circuits, self.engine, n_pairs, self._rngs("expressibility"))
+    @property
+    def settings(self) -> MetricSettings:
+        """Estimators and sample sizes."""
+        return self.protocol.settings
 
-    @cached_property
-    def entanglements(self) -> NDArray[np.float64]:
-        n_states = self.protocol.settings.entangling_capability.samples
-        return entanglements(self._circuits, self.engine, n_states, self._rngs("entangling_capability"))
+    def drawn(self, sampler: Sampler[_T]) -> Sequence[_T | EvaluationError]:
+        """Returns what the sampler draws of the members; once, whoever asks."""
+        if sampler not in self._drawn:
+            self._drawn[sampler] = sampler(self)
+        found: Sequence[_T | EvaluationError] = self._drawn[sampler]
+        return found
 
-    @cached_property
-    def gradients(self) -> list[GradientDraws | UndefinedMetric]:
-        settings, rngs = self.protocol.settings.gradient_variance, self._rngs("gradient_variance")
-        mode = self.protocol.training.mode
-        if mode == "pure-quantum":
-            return bundle_pure_gradients(self._circuits, self.engine, settings.samples, rngs)
+    def gradients(self, definition: Definition) -> Sequence[GradientDraws | UndefinedMetric]:
+        """Returns draws of the gradient; with the same generators whatever the mode, which then changes no value."""
+        if definition not in self._gradients:
+            self._gradients[definition] = self._gradient_draws(definition)
+        return self._gradients[definition]
+
+    def _gradient_draws(self, definition: Definition) -> Sequence[GradientDraws | UndefinedMetric]:
+        settings, rngs = self.settings.gradient_variance, self.rngs("gradient_variance")
+        if definition == "pure":
+            return bundle_pure_gradients(self.circuits, self.engine, settings.samples, rngs)
+        if self.protocol.training.mode == "pure-quantum":
+            raise UndefinedMetric(f"gradient_variance_{definition} has no value: pure-quantum has no loss")
+        mode = next(mode for mode, found in DEFINITIONS.items() if found == definition)
         return loss_gradients(self._networks, self._data, settings, mode=mode, rngs=rngs)
 
     @cached_property
@@ -168,7 +177,8 @@ class _Bundle:
     def _fit_rngs(self, member: int, n_replicates: int) -> list[np.random.Generator]:
         return [self._rng(member, "fit", replicate=i) for i in range(n_replicates)]
 
-    def _rngs(self, purpose: str) -> list[np.random.Generator]:
+    def rngs(self, purpose: str) -> list[np.random.Generator]:
+        """Returns a new generator of each member, from its genome's digest, the training seed and the purpose."""
         return [self._rng(member, purpose) for member in range(len(self.architectures))]
 
     def _rng(self, member: int, purpose: str, *, replicate: int = 0) -> np.random.Generator:
@@ -182,6 +192,7 @@ class _Subject:
 
     def __init__(self, bundle: _Bundle, member: int) -> None:
         self.architecture = bundle.architectures[member]
+        self.circuit = self.architecture.circuit
         self._bundle = bundle
         self._member = member
 
@@ -195,18 +206,18 @@ class _Subject:
         return {**protocol.training.model_dump(mode="json"), "dataset": protocol.dataset.model_dump()}
 
     @property
-    def fidelities(self) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = self._bundle.fidelities[self._member]
-        return found
+    def precision(self) -> Precision:
+        return self._bundle.protocol.precision
 
-    @property
-    def entanglements(self) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = self._bundle.entanglements[self._member]
-        return found
+    def drawn(self, sampler: Sampler[_T]) -> _T:
+        return _or_raise(self._bundle.drawn(sampler)[self._member])
 
     @property
     def gradients(self) -> GradientDraws:
-        return _or_raise(self._bundle.gradients[self._member])
+        return self.gradients_of(DEFINITIONS[self._bundle.protocol.training.mode])
+
+    def gradients_of(self, definition: Definition) -> GradientDraws:
+        return _or_raise(self._bundle.gradients(definition)[self._member])
 
     @property
     def predictions(self) -> tuple[Predictions, ...]:

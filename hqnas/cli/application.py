@@ -10,7 +10,8 @@ from hqnas.cli import run, searches
 from hqnas.cli.circuit import CIRCUIT_EXAMPLE, circuit
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
-from hqnas.cli.measure import MEASURE_EXAMPLE, measure
+from hqnas.cli.measure import measure
+from hqnas.cli.measure_options import MEASURE_EXAMPLE
 from hqnas.cli.report import REPORT_EXAMPLE, report
 from hqnas.cli.space import SPACE_EXAMPLE, space
 from hqnas.cli.up import up

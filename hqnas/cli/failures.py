@@ -12,7 +12,20 @@ import typer
 
 #: Packages of the extra `worker`; their absence is an installation to complete, not a bug.
 _WORKER_PACKAGES: Final = frozenset(
-    {"celery", "kombu", "moocore", "numpy", "pennylane", "psutil", "pymoo", "redis", "sklearn", "torch"}
+    {
+        "celery",
+        "kombu",
+        "moocore",
+        "networkx",
+        "numpy",
+        "pennylane",
+        "psutil",
+        "pymoo",
+        "redis",
+        "rustworkx",
+        "sklearn",
+        "torch",
+    }
 )
 
 

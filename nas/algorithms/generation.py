@@ -14,7 +14,7 @@ from nas.algorithms import nsga2
 from nas.algorithms.drawing import Draw
 from nas.algorithms.member import Member
 from nas.circuits import Architecture, UnbuildableGenome
-from nas.metrics.costs import exact_costs
+from nas.metrics.static import static_values
 from nas.space import Genome, SearchSpace, is_forbidden
 from nas.spec import METRICS, SearchSpec
 
@@ -89,7 +89,7 @@ def is_allowed(spec: SearchSpec, genome: Genome) -> bool:
     if not bounds and spec.training.mode != "pure-quantum":
         return True  # every genome can be built with classical layers around
     try:
-        costs = exact_costs(Architecture.build(genome, spec))
+        costs = static_values(Architecture.build(genome, spec), spec.metrics, {bound.metric for bound in bounds})
     except UnbuildableGenome:
         return False
     return all(bound.violation(costs[bound.metric]) == 0 for bound in bounds)

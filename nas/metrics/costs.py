@@ -1,6 +1,6 @@
 """Exact costs, known from the description alone. Plain Python: the controller has no simulator."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 from nas.circuits import AMPLITUDE, GATES, Architecture, Circuit, Operation
@@ -87,6 +87,14 @@ def flops(architecture: Architecture) -> Flops:
         forward += 2 * products + activations
         backward += 4 * products + activations
     return Flops(forward, backward, *quantum_flops(architecture.circuit))
+
+
+def flops_by_part(circuit: Circuit, architecture: Architecture | None) -> dict[str, int]:
+    """Returns the four parts of `flops` by name; of a bare circuit, the two quantum ones."""
+    if architecture is not None:
+        return asdict(flops(architecture))
+    forward, backward = quantum_flops(circuit)
+    return {"quantum_forward": forward, "quantum_backward": backward}
 
 
 def quantum_flops(circuit: Circuit) -> tuple[int, int]:

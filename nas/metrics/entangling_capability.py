@@ -12,7 +12,7 @@ Sources:
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from nas.circuits import Circuit
 from nas.engines import Engine
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states
+
+if TYPE_CHECKING:
+    from nas.metrics.registry import Drawing
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +54,12 @@ def entangling_capability_of(values: Floats, n_qubits: int) -> Measurement:
         return Measurement("entangling_capability", 0.0, None, protocol)
     std_error = float(np.hypot(values.std(ddof=1) / len(values) ** 0.5, _ROUNDING))
     return Measurement("entangling_capability", float(values.mean()), std_error, protocol)
+
+
+def random_entanglements(drawing: "Drawing") -> list[Floats]:
+    """Returns Q of as many states as the settings of `entangling_capability` say, (n_states,) of each circuit."""
+    n_states = drawing.settings.entangling_capability.samples
+    return list(entanglements(drawing.circuits, drawing.engine, n_states, drawing.rngs("entangling_capability")))
 
 
 def entanglements(

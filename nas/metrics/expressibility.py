@@ -10,7 +10,7 @@ Sources:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from nas.engines import Engine
 from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
 from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states
+
+if TYPE_CHECKING:
+    from nas.metrics.registry import Drawing
 
 Floats = NDArray[np.float64]
 Estimator = Literal["haar_quantile", "sim75"]
@@ -73,6 +76,12 @@ def expressibility_of(fidelities: Floats, n_qubits: int, *, estimator: Estimator
         "features": "zero",
     }
     return Measurement("expressibility", divergence.value, divergence.std_error, protocol)
+
+
+def random_fidelities(drawing: "Drawing") -> list[Floats]:
+    """Returns the fidelities of as many pairs as the settings of `expressibility` say, (n_pairs,) of each circuit."""
+    n_pairs = drawing.settings.expressibility.samples
+    return list(fidelities(drawing.circuits, drawing.engine, n_pairs, drawing.rngs("expressibility")))
 
 
 def fidelities(

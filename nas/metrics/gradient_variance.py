@@ -115,29 +115,30 @@ def bundle_pure_gradients(
     return [checked_draws(np.concatenate(parts), "pure", protocol, engine.precision) for parts in found]
 
 
-def gradient_variance(draws: GradientDraws) -> Measurement:
+def gradient_variance(draws: GradientDraws, *, name: str = "gradient_variance") -> Measurement:
     """Returns log10 of the mean over live parameters of the unbiased variance of their gradients.
 
     With s_m = mean_k (g_mk − ḡ_k)², the mean variance is V = Σ s_m/(M − 1), and its standard error sd(s)·√M/(M − 1)
     respects that the parameters of one draw are correlated. Of log10 V it is se(V)/(V ln 10), by the delta method.
+    The metric's name says whether the definition follows the training mode or is one of its own.
 
     Raises:
         UndefinedMetric: no parameter is live, or the gradients of the live ones do not vary.
     """
     is_live = draws.is_live
     if not is_live.any():
-        raise UndefinedMetric("gradient_variance has no value: no parameter can change the cost")
+        raise UndefinedMetric(f"{name} has no value: no parameter can change the cost")
     n_draws = _draw_count(draws)
     deviations = (draws.values[:, is_live] - draws.values[:, is_live].mean(0)) ** 2
     s = deviations.mean(1)
     mean_variance = float(s.sum() / (n_draws - 1))
     if mean_variance < draws.dead_below**2:
-        raise UndefinedMetric("gradient_variance has no value: the gradients are the same at all weights")
+        raise UndefinedMetric(f"{name} has no value: the gradients are the same at all weights")
     relative_error = float(s.std(ddof=1)) * n_draws**0.5 / (n_draws - 1) / mean_variance
     value, std_error = float(np.log10(mean_variance)), relative_error / float(np.log(10.0))
     interval = [value - _Z95 * std_error, value + _Z95 * std_error]
     details = {"mean_variance": mean_variance, "confidence_interval_95": interval, **parameter_details(draws)}
-    return Measurement("gradient_variance", value, std_error, _protocol(draws), details)
+    return Measurement(name, value, std_error, _protocol(draws), details)
 
 
 def dead_parameters(draws: GradientDraws) -> Measurement:

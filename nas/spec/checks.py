@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from nas.spec import limits
 from nas.spec.forbidding import find_forbid_problems
 from nas.spec.genes import LAYERED, choices_of
+from nas.spec.metric_checks import metric_problems
 
 if TYPE_CHECKING:
     from nas.spec.search import SearchSpec
@@ -17,6 +18,7 @@ Finding = tuple[tuple[str | int, ...], str, Any]
 def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
+    found += metric_problems(spec)
     return found or [*find_forbid_problems(spec), *_memory_problems(spec)]
 
 
@@ -90,8 +92,10 @@ def _engine_problems(spec: "SearchSpec") -> list[Finding]:
 def _memory_problems(spec: "SearchSpec") -> list[Finding]:
     problems: list[Finding] = []
     n_parameters, samples = _most_classical_parameters(spec), spec.metrics.gradient_variance.samples
-    wants_gradients = {"gradient_variance", "dead_parameters"} & set(spec.measured)
-    if spec.training.mode == "full-hybrid" and wants_gradients:
+    of_everything = {"gradient_variance_hybrid"}
+    if spec.training.mode == "full-hybrid":
+        of_everything |= {"gradient_variance", "dead_parameters"}
+    if of_everything & set(spec.measured):
         n_bytes = 8 * samples * n_parameters
         if n_bytes > limits.MAX_GRADIENT_BYTES:
             text = (

@@ -42,3 +42,15 @@ MAX_WALL_TIME_S = 366 * 86_400
 MAX_GRADIENT_BYTES = 256 * 2**20
 #: States that one row's gradient keeps, one for each gate, on an engine that stores them.
 MAX_STORED_STATES_BYTES = 2 * 2**30
+
+MAX_FRAME_ORDER = 8
+#: Wires of a coupling map that a spec lists.
+MAX_COUPLED_WIRES = 64
+MAX_ROUTING_TRIALS = 32
+#: Gates on two wires that the router takes, once larger ones are taken apart; a second or two a placement.
+MAX_ROUTED_GATES = 2_000
+#: The quantum Fisher information is a matrix over weights, of derivatives as wide as the state.
+MAX_FISHER_QUBITS = 10
+MAX_FISHER_ANGLES = 512
+MAX_FISHER_DRAWS = 1_000
+MIN_GRADIENT_ERROR = 1e-6

@@ -5,7 +5,7 @@ Two searches of a team whose protocols are equal share the evaluations of the ge
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,10 @@ from nas.spec.metrics import METRICS
 from nas.spec.search import SearchSpec
 from nas.spec.settings import MetricSettings
 from nas.spec.training import Training
+
+#: Settings that there were from the start. A later block stands in a protocol only where one of its metrics does, so
+#: that neither a release that adds one, nor its settings in other searches, part evaluations that are the same.
+_FIRST_SETTINGS: Final = frozenset({"expressibility", "entangling_capability", "gradient_variance", "also"})
 
 
 class Protocol(BaseModel):
@@ -57,8 +61,12 @@ class Protocol(BaseModel):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the protocol as JSON values."""
-        return self.model_dump(mode="json")
+        """Returns the protocol as JSON values, without settings that change nothing in it."""
+        document = self.model_dump(mode="json")
+        known = [METRICS[name] for name in self.metrics if name in METRICS]
+        used = _FIRST_SETTINGS | {info.settings or info.name for info in known}
+        document["settings"] = {name: block for name, block in document["settings"].items() if name in used}
+        return document
 
     @property
     def digest(self) -> str:

@@ -50,7 +50,7 @@ class SearchSpec(SpecModel):
     def measured(self) -> tuple[str, ...]:
         """Names of all metrics that this search measures, in the catalogue's order."""
         wanted = {o.metric for o in self.objectives} | {c.metric for c in self.constraints} | set(self.metrics.also)
-        return tuple(name for name, info in METRICS.items() if name in wanted or info.is_static)
+        return tuple(name for name, info in METRICS.items() if name in wanted or info.is_always_measured)
 
     @property
     def n_planned(self) -> int:

@@ -1,12 +1,13 @@
 """How metrics are estimated."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from nas.spec import limits
 from nas.spec.base import SpecModel
+from nas.spec.coupling import CouplingMap
 from nas.spec.objectives import MetricName
 
 
@@ -39,10 +40,56 @@ class GradientSettings(SpecModel):
     )
 
 
+class FramePotentialSettings(SpecModel):
+    """What `frame_potential` is; its pairs are those of `expressibility`."""
+
+    order: StrictInt = Field(default=2, ge=1, le=limits.MAX_FRAME_ORDER, description="t of the t-design")
+
+
+class FisherSettings(SpecModel):
+    """Sampling of `quantum_fisher_rank`."""
+
+    samples: StrictInt = Field(default=10, ge=2, le=limits.MAX_FISHER_DRAWS, description="draws of the weights")
+
+
+Rate = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
+
+
+class ErrorRates(SpecModel):
+    """How often a gate or a readout of one wire fails, for `expected_success`."""
+
+    one_qubit: Rate
+    two_qubit: Rate
+    readout: Rate = 0.0
+
+
+class ShotSettings(SpecModel):
+    """What `shots_for_gradient` has to reach."""
+
+    error: float = Field(
+        default=0.1, ge=limits.MIN_GRADIENT_ERROR, le=1.0, allow_inf_nan=False, description="standard error, one weight"
+    )
+
+
+class RoutingSettings(SpecModel):
+    """The device that `routed_two_qubit_gates` and `routed_depth` are for, and how hard the router tries."""
+
+    coupling_map: CouplingMap = Field(
+        default="line", description="line, ring, grid, heavy-hex, or pairs of coupled wires: [[0, 1], [1, 2]]"
+    )
+    seed: StrictInt = Field(default=0, ge=0, le=limits.MAX_SEED, description="of the placements that are tried")
+    trials: StrictInt = Field(default=4, ge=1, le=limits.MAX_ROUTING_TRIALS, description="placements; the best counts")
+
+
 class MetricSettings(SpecModel):
     """How each metric is estimated, and which are measured beside objectives and constraints."""
 
     expressibility: ExpressibilitySettings = ExpressibilitySettings()
     entangling_capability: EntanglementSettings = EntanglementSettings()
     gradient_variance: GradientSettings = GradientSettings()
+    frame_potential: FramePotentialSettings = FramePotentialSettings()
+    quantum_fisher_rank: FisherSettings = FisherSettings()
+    routing: RoutingSettings = RoutingSettings()
+    error_rates: ErrorRates | None = Field(default=None, description="required by expected_success")
+    shots_for_gradient: ShotSettings = ShotSettings()
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")

@@ -10,6 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from hqnas.cli.measure import measure
+from hqnas.cli.measure_options import MEASURE_EXAMPLE
+from nas.spec import METRICS
 
 SIGMAS = 5.0
 
@@ -100,6 +102,78 @@ def test_exact_costs_say_so(run, write):
         "quantum_parameters": 2,
     }
     assert {found[name]["std_error"] for name in metrics} == {"exact"}
+
+
+OF_CIRCUITS = [name for name, info in METRICS.items() if info.is_of_circuit]
+ERROR_RATES = ("--one-qubit-error", 0.1, "--two-qubit-error", 0.2, "--readout-error", 0.5)
+
+
+def test_every_metric_of_a_circuit_is_offered(run, write):
+    options = [option for name in OF_CIRCUITS for option in ("--metric", name)]
+    found = single(run(write(), *options, *ERROR_RATES, "--json"))
+    assert list(found) == OF_CIRCUITS
+    assert all(document["value"] is not None for document in found.values())
+
+
+def test_the_help_tells_every_metric_and_what_it_is(run):
+    text = " ".join(run("--help").stdout.split())
+    for name in OF_CIRCUITS:
+        assert name in MEASURE_EXAMPLE
+        assert METRICS[name].summary in MEASURE_EXAMPLE
+    assert "--coupling-map" in text
+
+
+CHAIN = {
+    "qubits": 3,
+    "operations": [
+        {"gate": "ry", "wires": [0], "angle": {"weight": 0}},
+        {"gate": "cx", "wires": [0, 1]},
+        {"gate": "cx", "wires": [1, 2]},
+        {"gate": "cx", "wires": [0, 2]},
+    ],
+    "observables": [{"z": [0]}, {"x": [1]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "value"),
+    [
+        ("routed_two_qubit_gates", (), 6),
+        ("routed_two_qubit_gates", ("--coupling-map", "ring"), 3),
+        ("routed_depth", ("--coupling-map", "0-1, 1-2, 2-0"), 4),
+        ("expected_success", ERROR_RATES, 0.9 * 0.8**3 * 0.5**2),
+        ("shots_for_gradient", (), 100),  # Z0 and X1 are read together
+        ("shots_for_gradient", ("--gradient-error", 0.01), 10_000),
+        ("quantum_fisher_rank", ("--fisher-samples", 2), 1),
+        ("gates", (), 4),
+    ],
+)
+def test_costs_on_a_device_are_known(run, write, metric, options, value):
+    assert single(run(write(CHAIN), "--metric", metric, *options, "--json"))[metric]["value"] == pytest.approx(value)
+
+
+def test_the_frame_potential_has_the_order_asked_for(run, write):
+    file = write({"qubits": 1, "operations": []})
+    found = single(run(file, "--metric", "frame_potential", "--order", 3, "--json"))["frame_potential"]
+    assert found["value"] == pytest.approx(4.0)  # 1 over 3! 1!/4! of Haar
+    assert [each["t"] for each in found["orders"]] == [1, 2, 3]
+
+
+def test_bins_are_those_of_the_estimator(run, write):
+    found = single(run(write(), "--metric", "expressibility", "--bins", 20, "--json"))["expressibility"]
+    assert found["protocol"]["bins"] == 20
+
+
+def test_metrics_of_the_same_draws_agree(run, write):
+    options = [option for name in ("dead_parameters", "gradient_variance_pure") for option in ("--metric", name)]
+    found = single(run(write(), "--metric", "gradient_variance", *options, "--json"))
+    assert found["gradient_variance"] == found["gradient_variance_pure"]
+    assert found["dead_parameters"]["value"] == found["gradient_variance"]["dead_parameters"]
+
+
+def test_flops_come_in_two_parts(run, write):
+    found = single(run(write(), "--metric", "flops", "--json"))["flops"]
+    assert found["value"] == found["quantum_forward"] + found["quantum_backward"]
 
 
 def test_metrics_come_in_the_order_asked_for(run, write):
@@ -228,6 +302,17 @@ def test_good_files_are_measured_beside_broken_ones(run, write, tmp_path):
         (("--metric", "gradient_variance", "--samples", "2"), "take at least 10"),
         (("--metric", "expressibility", "--seed", "-1"), "--seed"),
         (("--metric", "expressibility", "--estimator", "kde"), "--estimator"),
+        (("--metric", "expressibility", "--estimator", "sim75", "--bins", "20"), "sim75 has 75 bins"),
+        (("--metric", "gradient_variance_hybrid"), "needs more than a circuit"),
+        (("--metric", "frame_potential", "--samples", "50"), "take at least 100"),
+        (("--metric", "frame_potential", "--order", "9"), "--order"),
+        (("--metric", "expected_success"), "needs --one-qubit-error and --two-qubit-error"),
+        (("--metric", "expected_success", "--one-qubit-error", "2", "--two-qubit-error", "0.1"), "--one-qubit-error"),
+        (("--metric", "routed_depth", "--coupling-map", "star"), "'heavy-hex', not 'star'"),
+        (("--metric", "routed_depth", "--coupling-map", "0-1,2-3"), "no path leads from wire 0 to wire 2"),
+        (("--metric", "routed_depth", "--coupling-map", "0-1-2"), "--coupling-map"),
+        (("--metric", "routed_depth", "--routing-trials", "1000"), "--routing-trials"),
+        (("--metric", "shots_for_gradient", "--gradient-error", "0"), "--gradient-error"),
         ((), "--metric"),
     ],
 )
@@ -243,6 +328,11 @@ def test_a_wrong_option_is_refused_with_its_name(run, write, options, reason):
         ({"gate": "amplitude", "wires": [], "features": [0, 0]}, "gates", "at least one wire"),
         ({"gate": "rx", "wires": [0], "angle": {"weight": 0, "scale": 1e308}}, "expressibility", "not finite"),
         ({"gate": "rx", "wires": [0], "angle": {"weight": 99_999}}, "gradient_variance", "lower --samples"),
+        (
+            {"gate": "rx", "wires": [0], "angle": {"weight": 99_999}},
+            "quantum_fisher_rank",
+            "at most 10 qubits, and 512",
+        ),
     ],
 )
 def test_a_circuit_that_cannot_be_measured_is_a_sentence(run, tmp_path, operation, metric, reason):
@@ -281,4 +371,5 @@ def test_a_missing_simulator_is_an_installation_to_complete(write):
 
 
 def test_exact_costs_need_no_simulator(write):
-    assert without("torch", write(), "--metric", "gates", "--json").returncode == 0
+    options = ("--metric", "gates", "--metric", "shots_for_gradient", "--metric", "expected_success", *ERROR_RATES)
+    assert without("torch", write(), *options, "--json").returncode == 0

@@ -7,8 +7,10 @@ import pytest
 
 from nas.circuits import AMPLITUDE, Angle, Architecture, Circuit, Operation
 from nas.metrics.costs import circuit_costs, circuit_depth, exact_costs, flops, quantum_flops
+from nas.metrics.static import Description, static_measurement
 from nas.space import SearchSpace
 from nas.spec import METRICS, parse_spec
+from nas.spec.settings import MetricSettings
 
 
 def architecture(mode="full-hybrid", **space):
@@ -26,8 +28,8 @@ def architecture(mode="full-hybrid", **space):
     return Architecture.build(SearchSpace.from_spec(spec).decode({}), spec)
 
 
-def test_every_static_metric_of_the_catalogue_is_there():
-    assert set(exact_costs(architecture())) == {name for name, info in METRICS.items() if info.is_static}
+def test_every_metric_that_is_always_measured_is_there():
+    assert set(exact_costs(architecture())) == {name for name, info in METRICS.items() if info.is_always_measured}
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,17 @@ def test_flops_are_the_sum_of_their_parts():
     assert exact_costs(architecture())["flops"] == expected
 
 
+def test_flops_are_told_apart():
+    network = architecture()
+    found = static_measurement("flops", Description(network.circuit, MetricSettings(), network))
+    assert sum(found.details.values()) == found.value
+    assert set(found.details) == {"classical_forward", "classical_backward", "quantum_forward", "quantum_backward"}
+
+
 def test_costs_load_no_simulator():
     program = (
-        "import sys, nas.metrics.costs, nas.circuits.drawing, nas.circuits.pennylane_source\n"
+        "import sys, nas.metrics.static, nas.metrics.expected_success, nas.metrics.shots_for_gradient\n"
+        "import nas.circuits.drawing, nas.circuits.pennylane_source\n"
         "print([m for m in ('numpy', 'pennylane', 'torch') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from nas import evaluation
+from nas import evaluation, metrics
 from nas.engines import ENGINES
-from nas.errors import TrainingDiverged, UnsupportedMetric
+from nas.errors import BeyondMetric, TrainingDiverged, UndefinedMetric, UnsupportedMetric
 from nas.evaluation import evaluate, evaluate_bundle
+from nas.metrics import expressibility
+from nas.metrics.registry import _of_its_own_file
 from nas.space import SearchSpace
 from nas.spec import METRICS, Protocol, parse_spec
 
 ALL = [name for name, info in METRICS.items() if not info.is_static]
+NOT_PURE = ("gradient_variance_quantum", "gradient_variance_hybrid")
 AGREEMENT = 1e-8  # of engines after a few steps of training
 
 
@@ -32,10 +35,11 @@ def case_spec(mode="full-hybrid", also=ALL, objective="validation_accuracy", **o
             "training": {"mode": mode, "epochs": 2, **options.pop("training", {})},
             "objectives": [{"metric": objective}],
             "metrics": {
-                "also": also,
+                "also": [name for name in also if mode != "pure-quantum" or name not in NOT_PURE],
                 "expressibility": {"samples": 200},
                 "entangling_capability": {"samples": 50},
                 "gradient_variance": {"samples": 200, "batch_size": 2},
+                "quantum_fisher_rank": {"samples": 2},
             },
             "engine": "default.qubit",
             **options,
@@ -55,6 +59,72 @@ def test_exactly_the_metrics_of_the_protocol_are_measured(mode):
 def test_the_definition_of_gradient_variance_follows_the_mode(mode, definition):
     found = evaluate(*case(mode, also=["gradient_variance"], objective="gradient_variance"))
     assert found.metrics["gradient_variance"].protocol["definition"] == definition
+
+
+TRAINABILITY = [f"gradient_variance_{definition}" for definition in ("pure", "quantum", "hybrid")]
+
+
+def trainability(mode, also=TRAINABILITY):
+    space = {"observable": "z-all", "pre_layers": [[3]]} if mode != "pure-quantum" else {}
+    return evaluate(*case(mode, also=also, objective="gradient_variance", space=space, engine="batched")).metrics
+
+
+@pytest.mark.parametrize(("mode", "own"), [("full-hybrid", "hybrid"), ("quantum-only", "quantum")])
+def test_a_hybrid_has_all_three_trainabilities_and_one_is_its_own(mode, own):
+    found = trainability(mode)
+    assert [found[name].protocol["definition"] for name in TRAINABILITY] == ["pure", "quantum", "hybrid"]
+    assert found["gradient_variance"].value == found[f"gradient_variance_{own}"].value
+    assert len({found[name].value for name in TRAINABILITY}) == 3
+
+
+def test_a_pure_circuit_has_one_trainability():
+    found = trainability("pure-quantum", also=["gradient_variance_pure"])
+    assert found["gradient_variance"].value == found["gradient_variance_pure"].value
+
+
+def test_a_definition_does_not_depend_on_the_training_mode():
+    found, other = trainability("full-hybrid"), trainability("quantum-only")
+    assert [found[name] for name in TRAINABILITY] == [other[name] for name in TRAINABILITY]
+
+
+@pytest.mark.parametrize(("definition", "n_parameters"), [("pure", 4), ("quantum", 4), ("hybrid", 4 + 15 + 8 + 9)])
+def test_a_trainability_keeps_every_parameter_the_draws_and_an_interval(definition, n_parameters):
+    # Iris has 4 features and 3 classes: layers 4-3-2 before the circuit and 2-3 behind it.
+    found = trainability("full-hybrid")[f"gradient_variance_{definition}"].to_json()
+    assert len(found["per_parameter"]) == len(found["per_parameter_std_error"]) == n_parameters
+    assert found["protocol"]["samples"] == 200
+    assert found["confidence_interval_95"][0] < found["value"] < found["confidence_interval_95"][1]
+    assert 0.0 <= found["dead_parameters"] < 1.0
+
+
+def test_a_pure_circuit_has_no_loss_to_differentiate():
+    genome, protocol = case("pure-quantum", also=[], objective="gradient_variance")
+    by_hand = protocol.model_copy(update={"metrics": {"gradient_variance_quantum": 1}})
+    with pytest.raises(UndefinedMetric, match="pure-quantum has no loss"):
+        evaluate(genome, by_hand)
+
+
+def test_metrics_of_the_same_draws_share_them(monkeypatch):
+    calls = []
+    genuine = expressibility.fidelities
+    monkeypatch.setattr(expressibility, "fidelities", lambda *some: calls.append(1) or genuine(*some))
+    evaluate(*case(also=["expressibility", "frame_potential"]))
+    assert calls == [1]
+
+
+def test_a_metric_is_found_in_the_file_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "newcomer.py").write_text("def measure(subject):\n    return ('measured', subject)\n")
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    assert _of_its_own_file("newcomer")("something") == ("measured", "something")
+
+
+def test_a_member_that_is_too_large_for_a_metric_fails_alone():
+    options = {"also": ["quantum_fisher_rank"], "objective": "gates", "engine": "batched"}
+    small, protocol = case(space={"qubits": 4}, **options)
+    large, _ = case(space={"qubits": 4, "layers": 40, "entangler": "crx", "topology": "full"}, **options)
+    first, second = evaluate_bundle([small, large], protocol)
+    assert isinstance(second, BeyondMetric)
+    assert first.metrics["quantum_fisher_rank"].value > 0
 
 
 @pytest.mark.parametrize("encoding", ["angle-x", "angle-y", "angle-z", "amplitude", "iqp"])
@@ -119,7 +189,8 @@ def test_an_evaluation_is_json_without_nan():
 @pytest.mark.parametrize("encoding", ["angle-y", "amplitude"])
 def test_engines_agree_on_a_whole_evaluation(encoding):
     engines = [name for name in ENGINES if name != "lightning.gpu"]
-    reference, *others = (evaluate(*case(engine=name, space={"encoding": encoding})) for name in engines)
+    also = [name for name in ALL if not name.startswith("gradient_variance_")]  # one of them is gradient_variance
+    reference, *others = (evaluate(*case(also=also, engine=name, space={"encoding": encoding})) for name in engines)
     for found in others:
         for name in found.metrics:
             assert found.metrics[name].value == pytest.approx(reference.metrics[name].value, abs=AGREEMENT)

@@ -1,11 +1,10 @@
-"""Variances of gradients against closed forms (McClean et al. 2018; Cerezo et al. 2021, arXiv 2001.00550)."""
+"""The statistics of gradients; closed forms of circuits (McClean, Cerezo) are in tests/contract."""
 
 import math
-from itertools import combinations, product
 
 import numpy as np
 import pytest
-import torch
+from known_circuits import mcclean, z_word
 
 from nas.circuits import Angle, Circuit, Operation
 from nas.engines import make_engine
@@ -27,55 +26,8 @@ def rng(seed=1):
     return np.random.default_rng(seed)
 
 
-def z_word(*wires):
-    return tuple(("z", wire) for wire in wires)
-
-
-def first_variance(circuit, n_draws, seed=1):
-    variances = parameter_variances(pure_gradients(circuit, ENGINE, n_draws, rng(seed)))
-    return variances.values[0], variances.std_errors[0]
-
-
-def mcclean(n_qubits, gates, word):
-    """RY(π/4) on all, then layers of chosen rotations, each followed by a ladder of CZ; gates is (depth, n_qubits)."""
-    operations = [Operation("ry", (wire,), Angle(math.pi / 4)) for wire in range(n_qubits)]
-    for layer, names in enumerate(gates):
-        operations += [Operation(g, (w,), Angle(weight=layer * n_qubits + w)) for w, g in enumerate(names)]
-        operations += [Operation("cz", (wire, wire + 1)) for wire in range(n_qubits - 1)]
-    return Circuit(n_qubits, tuple(operations), (word,))
-
-
-def mean_over_random_circuits(n_qubits, depth, word, *, n_circuits, n_draws):
-    """Returns the first parameter's variance, averaged over random choices of gates, and its standard error."""
-    choices = rng(5).choice(["rx", "ry", "rz"], (n_circuits, depth, n_qubits))
-    found = [first_variance(mcclean(n_qubits, gates, word), n_draws, i)[0] for i, gates in enumerate(choices)]
-    return np.mean(found), np.std(found, ddof=1) / math.sqrt(n_circuits)
-
-
 def draws_of(values):
     return GradientDraws(np.asarray(values, dtype=np.float64), "pure", {})
-
-
-def test_ry_on_zero_has_one_half():
-    circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), (z_word(0),))
-    value, std_error = first_variance(circuit, 10_000)
-    assert value == pytest.approx(0.5, abs=SIGMAS * std_error)
-
-
-def test_gradient_variance_is_the_logarithm_of_that():
-    circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), (z_word(0),))
-    found = gradient_variance(pure_gradients(circuit, ENGINE, 10_000, rng()))
-    assert found.value == pytest.approx(math.log10(0.5), abs=SIGMAS * found.std_error)
-
-
-def test_an_rz_after_rx_has_exactly_zero():
-    circuit = Circuit(1, (Operation("rx", (0,), Angle(weight=0)), Operation("rz", (0,), Angle(weight=1))), (z_word(0),))
-    assert parameter_variances(pure_gradients(circuit, ENGINE, 200, rng())).values[1] == 0.0
-
-
-def test_an_rz_after_rx_is_the_dead_half_of_the_parameters():
-    circuit = Circuit(1, (Operation("rx", (0,), Angle(weight=0)), Operation("rz", (0,), Angle(weight=1))), (z_word(0),))
-    assert dead_parameters(pure_gradients(circuit, ENGINE, 200, rng())).value == 0.5
 
 
 def test_a_weight_outside_the_light_cone_is_dead():
@@ -86,69 +38,6 @@ def test_a_weight_outside_the_light_cone_is_dead():
 def test_a_weight_that_no_gate_reads_is_dead():
     circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=2)),), (z_word(0),))
     assert dead_parameters(pure_gradients(circuit, ENGINE, 200, rng())).value == pytest.approx(2 / 3)
-
-
-@pytest.mark.parametrize(
-    ("n_qubits", "word", "value"),
-    [(2, z_word(0), 1 / 4), (2, z_word(0, 1), 5 / 48), (3, z_word(0, 1), 5 / 48), (3, z_word(0, 1, 2), 25 / 576)],
-)
-def test_mcclean_at_depth_1_is_known(n_qubits, word, value):
-    found = [
-        first_variance(mcclean(n_qubits, [gates], word), 2_000, seed)
-        for seed, gates in enumerate(product(("rx", "ry", "rz"), repeat=n_qubits))
-    ]
-    values, std_errors = np.array(found).T
-    std_error = np.sqrt((std_errors**2).sum()) / len(found)
-    assert values.mean() == pytest.approx(value, abs=SIGMAS * std_error)
-
-
-@pytest.mark.parametrize(("n_qubits", "value"), [(2, 0.0889), (4, 0.0209)])
-def test_deep_mcclean_falls_with_the_dimension(n_qubits, value):
-    exact = 2**n_qubits / (4**n_qubits - 1) / 3
-    assert exact == pytest.approx(value, abs=1e-4)
-    found, std_error = mean_over_random_circuits(n_qubits, 10 * n_qubits, z_word(0, 1), n_circuits=30, n_draws=50)
-    # At this depth the circuits are 2-designs to a few percent (science.md gives 15 %).
-    assert found == pytest.approx(exact, abs=SIGMAS * std_error + 0.05 * exact)
-
-
-@pytest.mark.parametrize(("n_qubits", "word", "value"), [(4, z_word(0, 1), 0.0477), (4, z_word(0, 1, 2, 3), 0.0198)])
-def test_local_and_global_costs_part_at_depth_10(n_qubits, word, value):
-    found, std_error = mean_over_random_circuits(n_qubits, 10, word, n_circuits=50, n_draws=50)
-    assert found == pytest.approx(value, abs=SIGMAS * std_error)
-
-
-def test_a_parameter_between_two_2_designs_is_known():
-    # N²/(2(N² − 1)(N + 1)) for a generator P/2 and one Pauli word, here at N = 4.
-    depth = 13
-    circuit = mcclean(2, [("rx", "ry"), ("rz", "rx"), ("ry", "rz")] * depth, z_word(0))
-    variances = parameter_variances(pure_gradients(circuit, ENGINE, 4_000, rng()))
-    middle = 3 * depth
-    assert variances.values[middle] == pytest.approx(16 / 150, abs=SIGMAS * variances.std_errors[middle])
-
-
-def cerezo(n_qubits, words, factor):
-    """Gradient draws of factor · Σ ⟨words⟩ after one RX a qubit."""
-    rotations = tuple(Operation("rx", (wire,), Angle(weight=wire)) for wire in range(n_qubits))
-    circuit = Circuit(n_qubits, rotations, tuple(words))
-    weights = torch.from_numpy(rng().uniform(0, 2 * math.pi, (20_000, n_qubits))).requires_grad_()
-    cost = factor * ENGINE.expectations(circuit, weights, torch.zeros(1, 0, dtype=torch.float64)).sum()
-    return draws_of(torch.autograd.grad(cost, weights)[0].numpy())
-
-
-@pytest.mark.parametrize("n_qubits", [2, 4])
-def test_cerezos_global_cost_decays_exponentially(n_qubits):
-    # 1 − Π cos²(θ/2) = 1 − Π (1 + Z_i)/2, multiplied out.
-    wires = range(n_qubits)
-    words = [z_word(*some) for size in range(1, n_qubits + 1) for some in combinations(wires, size)]
-    variances = parameter_variances(cerezo(n_qubits, words, -(2.0**-n_qubits)))
-    exact = (3 / 8) ** (n_qubits - 1) / 8
-    assert variances.values[0] == pytest.approx(exact, abs=SIGMAS * variances.std_errors[0])
-
-
-@pytest.mark.parametrize("n_qubits", [2, 4])
-def test_cerezos_local_cost_decays_polynomially(n_qubits):
-    variances = parameter_variances(cerezo(n_qubits, [z_word(wire) for wire in range(n_qubits)], -0.5 / n_qubits))
-    assert variances.values[0] == pytest.approx(1 / (8 * n_qubits**2), abs=SIGMAS * variances.std_errors[0])
 
 
 def test_the_first_observable_alone_is_the_cost():
