@@ -6,7 +6,9 @@ select     once no candidate of the generation waits: the survivors
 propose    the next generation; or the search ends
 """
 
-from typing import Any
+import uuid
+from dataclasses import dataclass
+from typing import Any, Self
 
 import structlog
 
@@ -23,11 +25,12 @@ from nas.algorithms import (
     propose,
     reference_point,
     select,
+    std_errors_of,
     violation_of,
 )
 from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
-from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_spec
+from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_stored
 from worker.fleet import calibrated_workers
 
 log = structlog.get_logger()
@@ -38,7 +41,7 @@ _SHOWN = ("value", "std_error", "unit", "version")
 def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
     """Takes a locked, open search as far as what is known allows. The caller commits."""
     try:
-        spec = parse_spec(search.spec)
+        spec = parse_stored(search.spec)
     except InvalidSpec as problem:
         return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
     versions = proposal_versions()
@@ -72,22 +75,43 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
     if not outcomes:
         return
     work.candidates.tell(search, outcomes)
-    front = [(candidate.id, _losses(candidate, spec)) for candidate in work.candidates.front(search.id)]
-    known = {candidate_id for candidate_id, _ in front}
+    # Dominance is a strict partial order, so the front and the news are all that can be on the new front.
+    front = [_Point.of(candidate, spec) for candidate in work.candidates.front(search.id)]
+    known = {point.candidate_id for point in front}
     news = [
-        (told.candidate_id, losses_of(spec, told.objectives))
+        _Point(told.candidate_id, losses_of(spec, told.objectives), std_errors_of(spec, told.metrics or {}))
         for told in outcomes
         if told.objectives is not None and told.violation == 0
     ]
     points = [*front, *news]
-    kept = non_dominated([losses for _, losses in points])
+    kept = _undominated(points, spec)
+    ids = {point.candidate_id for point in kept}
     work.candidates.move_front(
         search.id,
-        enter=[one for (one, _), is_kept in zip(points, kept, strict=True) if is_kept and one not in known],
-        leave=[one for (one, _), is_kept in zip(points, kept, strict=True) if not is_kept and one in known],
+        enter=[point.candidate_id for point in kept if point.candidate_id not in known],
+        leave=[one for one in known if one not in ids],
     )
-    search.n_front = sum(kept)
-    _measure_front(search, spec, [losses for (_, losses), is_kept in zip(points, kept, strict=True) if is_kept])
+    search.n_front = len(kept)
+    _measure_front(search, spec, [point.losses for point in kept])
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A feasible candidate among the others."""
+
+    candidate_id: uuid.UUID
+    losses: tuple[float, ...]
+    std_errors: tuple[float, ...]
+
+    @classmethod
+    def of(cls, candidate: Candidate, spec: SearchSpec) -> Self:
+        return cls(candidate.id, _losses(candidate, spec), std_errors_of(spec, candidate.metrics or {}))
+
+
+def _undominated(points: list[_Point], spec: SearchSpec) -> list[_Point]:
+    std_errors = None if spec.algorithm.noise == "ignore" else [point.std_errors for point in points]
+    are_kept = non_dominated([point.losses for point in points], std_errors)
+    return [point for point, is_kept in zip(points, are_kept, strict=True) if is_kept]
 
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
@@ -193,6 +217,7 @@ def _member(candidate: Candidate, spec: SearchSpec) -> Member:
         genome=Genome.from_json(candidate.genome),
         losses=_losses(candidate, spec) if is_measured else None,
         violation=candidate.violation or 0.0,
+        std_errors=std_errors_of(spec, candidate.metrics or {}) if is_measured else None,
     )
 
 

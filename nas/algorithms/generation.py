@@ -5,6 +5,7 @@ is repeated, on another machine or after a crash, gives the same genomes.
 """
 
 import contextlib
+from dataclasses import replace
 from enum import IntEnum
 from importlib.metadata import version
 
@@ -19,7 +20,7 @@ from nas.space import Genome, SearchSpace
 from nas.spec import METRICS, SearchSpec
 
 #: Changes whenever the operators or their order change: a search under way then refuses to go on.
-OPERATORS_VERSION = 1
+OPERATORS_VERSION = 2
 
 #: Operations of refused circuits that one step may build: some ten seconds.
 _MAX_REFUSED_OPERATIONS = 3_000_000
@@ -51,7 +52,7 @@ def propose(
     draw = Draw(n, seen=seen, is_allowed=_Filter(spec))
     with contextlib.suppress(_GivenUp):
         if spec.algorithm.name == "nsga2" and generation > 0:
-            nsga2.offspring(survivors, space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
+            nsga2.offspring(_compared(spec, survivors), space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
         else:
             draw.fill(space, rng)
     return draw.genomes
@@ -62,7 +63,7 @@ def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[
     if spec.algorithm.name == "random":
         return []
     return nsga2.select(
-        members,
+        _compared(spec, members),
         SearchSpace.from_spec(spec),
         n_survivors=spec.algorithm.population,
         n_objectives=len(spec.objectives),
@@ -112,6 +113,11 @@ def proposal_versions() -> dict[str, str]:
     """Returns the versions that decide what is proposed: a search goes on only under the same."""
     pymoo, numpy = version("pymoo").split("."), version("numpy").split(".")
     return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0]}
+
+
+def _compared(spec: SearchSpec, members: list[Member]) -> list[Member]:
+    """Returns the members with the standard errors that dominance makes allowance for."""
+    return [replace(one, std_errors=None) for one in members] if spec.algorithm.noise == "ignore" else members
 
 
 def _rng(spec: SearchSpec, generation: int, purpose: _Purpose) -> np.random.Generator:

@@ -18,6 +18,11 @@ class Algorithm(SpecModel):
     generations: StrictInt = Field(default=25, ge=1, le=limits.MAX_GENERATIONS)
     mode: Literal["generational"] = "generational"
     seed: StrictInt = Field(default=1, ge=0, le=limits.MAX_SEED)
+    noise: Literal["epsilon", "ignore"] = Field(
+        default="epsilon",
+        description="epsilon: objectives closer than their standard errors do not dominate one another; ignore: values "
+        "alone decide",
+    )
 
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|m|h|d)", re.ASCII)

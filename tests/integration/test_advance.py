@@ -1,6 +1,7 @@
 """The controller's steps over a real database, with made-up results: what is told, selected, proposed, and ended."""
 
 import hashlib
+import uuid
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from config.settings import Settings
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.states import CandidateState, EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Generation, Worker
-from nas.algorithms import losses_of, non_dominated
+from nas.algorithms import losses_of, non_dominated, std_errors_of
 from nas.calibration import Calibration
 from nas.spec import parse_spec
 from worker import controller
@@ -51,10 +52,16 @@ def reload(engine: Engine, search: Search) -> Search:
 
 def result_of(digest: str) -> dict[str, Any]:
     """Returns made-up metrics that depend on the genome alone; counts are integers, as in real results."""
-    a, b, c = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:3])
+    a, b, c, d, e = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:5])
     values: dict[str, float] = {"validation_accuracy": a, "expressibility": b, "gradient_variance": -2 * c}
     values["two_qubit_gates"] = round(10 * a)
-    return {"metrics": {name: {"value": v, "std_error": 0.0, "unit": "", "version": 1} for name, v in values.items()}}
+    errors = {"validation_accuracy": d / 4, "expressibility": e / 4, "gradient_variance": 0.1}
+    return {
+        "metrics": {
+            name: {"value": value, "std_error": errors.get(name, "exact"), "unit": "", "version": 1}
+            for name, value in values.items()
+        }
+    }
 
 
 def work_off(engine: Engine, *, fail_from: int = 256, limit: int | None = None) -> int:
@@ -101,14 +108,42 @@ def test_an_exact_count_beside_a_measured_objective_is_told(engine: Engine) -> N
     assert run(engine, submit(engine, objectives=objectives)).state == SearchState.FINISHED
 
 
-def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine) -> None:
-    search = run(engine, submit(engine))
+def expected_front(engine: Engine, search: Search, *, has_noise: bool) -> set[uuid.UUID]:
+    """Returns the ids of the non-dominated candidates, recomputed from all rows."""
     spec = parse_spec(SPEC)
     feasible = [one for one in candidates(engine, search) if one.violation == 0 and one.objectives is not None]
-    kept = non_dominated([losses_of(spec, one.objectives or []) for one in feasible])
-    expected = {one.id for one, is_kept in zip(feasible, kept, strict=True) if is_kept}
-    assert {one.id for one in candidates(engine, search) if one.on_front} == expected
+    losses = [losses_of(spec, one.objectives or []) for one in feasible]
+    errors = [std_errors_of(spec, one.metrics or {}) for one in feasible] if has_noise else None
+    return {one.id for one, is_kept in zip(feasible, non_dominated(losses, errors), strict=True) if is_kept}
+
+
+def front_ids(engine: Engine, search: Search) -> set[uuid.UUID]:
+    return {one.id for one in candidates(engine, search) if one.on_front}
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine, limit: int | None) -> None:
+    search = run(engine, submit(engine), limit=limit)
+    expected = expected_front(engine, search, has_noise=True)
+    assert front_ids(engine, search) == expected
     assert search.n_front == len(expected) > 1
+    assert expected > expected_front(engine, search, has_noise=False)
+
+
+def test_noise_can_be_ignored(engine: Engine) -> None:
+    search = run(engine, submit(engine, algorithm={"population": 6, "generations": 3, "noise": "ignore"}))
+    expected = expected_front(engine, search, has_noise=False)
+    assert front_ids(engine, search) == expected != expected_front(engine, search, has_noise=True)
+
+
+def test_a_search_stored_before_noise_counted_ignores_it(engine: Engine) -> None:
+    search = submit(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(spec=Search.spec.op("#-")(text("'{algorithm,noise}'"))))
+        work.commit()
+    search = run(engine, search)
+    assert search.state == SearchState.FINISHED
+    assert front_ids(engine, search) == expected_front(engine, search, has_noise=False)
 
 
 def test_the_front_and_its_revision_move_while_a_generation_is_under_way(engine: Engine) -> None:

@@ -25,13 +25,14 @@ def to_problem(space: SearchSpace, n_objectives: int) -> Any:
 
 
 def to_population(members: list[Member], space: SearchSpace, n_objectives: int) -> Any:
-    """Returns the members as an evaluated pymoo population, in their order."""
+    """Returns the members as an evaluated pymoo population, in their order, each with its `std_errors`."""
     individuals = []
     for member in members:
         losses = member.losses if member.losses is not None else (np.inf,) * n_objectives
         violation = member.violation if member.losses is not None else _FAILED
         individual = Individual(X=space.encode(member.genome), F=np.array(losses), G=np.array([violation]))
         individual.evaluated = {"F", "G"}
+        individual.set("std_errors", member.std_errors or (0.0,) * n_objectives)
         individuals.append(individual)
     return Population.create(*individuals)
 

@@ -9,6 +9,7 @@ import pytest
 
 from hqnas.client.results import Candidate, Generation, Objective, Search
 from hqnas.export import CannotExport, architecture, gene_text, picture, to_csv, write_file
+from hqnas.export.picture import steps
 
 ACCURACY = Objective("validation_accuracy", "maximize", "share")
 EXPRESSIBILITY = Objective("expressibility", "minimize", "nats")
@@ -184,8 +185,8 @@ def a_picture(
         document = documents.candidate(i, accuracy=0.5 + i / 20, expressibility=0.1 * 3**i, is_on_front=i > 3)
         document["objectives"] |= {"gradient_variance": -i, "two_qubit_gates": i, "layers": 1, "flops": 9}
         candidates.append(Candidate.from_json(document))
-    steps = documents.generations if generations is None else generations
-    return picture(search, candidates, [Generation.from_json(step) for step in steps], best=candidates[-1])
+    history = documents.generations if generations is None else generations
+    return picture(search, candidates, [Generation.from_json(one) for one in history], best=candidates[-1])
 
 
 COUNTS = tuple(Objective(name, "minimize", "count") for name in ("two_qubit_gates", "layers", "flops"))
@@ -196,6 +197,10 @@ def test_picture_is_drawn_for_any_number_of_objectives(documents: Any, n_objecti
     objectives = (ACCURACY, EXPRESSIBILITY, TRAINABILITY, *COUNTS)[:n_objectives]
 
     assert a_picture(documents, objectives).startswith(b"\x89PNG")
+
+
+def test_stairs_go_through_the_best_values_alone(candidates: list[Candidate]) -> None:
+    assert steps(candidates, EXPRESSIBILITY, ACCURACY) == [(0.1, 0.9), (0.8, 0.95)]
 
 
 def test_equal_results_give_equal_pictures(documents: Any) -> None:

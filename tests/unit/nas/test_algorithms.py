@@ -148,6 +148,39 @@ def test_survivors_are_feasible_before_failed() -> None:
     assert select(spec, generation=0, members=members)[-4:] == [4, 5, 6, 7]
 
 
+def crowded_and_noisy(spec: SearchSpec) -> list[Member]:
+    """Two ends, two neighbours between, and one that a neighbour is ahead of in both, by less than the noise."""
+    space, rng = SearchSpace.from_spec(spec), np.random.default_rng(0)
+    losses = [(0.0, 10.0), (10.0, 0.0), (5.0, 5.0), (5.05, 4.95), (5.5, 9.0)]
+    return [Member(space.sample(rng), one, 0.0, std_errors=(3.0, 3.0)) for one in losses]
+
+
+def test_a_candidate_behind_by_less_than_the_noise_has_the_rank_of_the_best() -> None:
+    spec = a_spec(algorithm={"population": 4})
+    assert 4 in select(spec, generation=0, members=crowded_and_noisy(spec))
+
+
+def test_noise_can_be_ignored_in_the_selection() -> None:
+    spec = a_spec(algorithm={"population": 4, "noise": "ignore"})
+    assert select(spec, generation=0, members=crowded_and_noisy(spec)) == [0, 1, 2, 3]
+
+
+def test_noise_of_infeasible_and_failed_members_does_no_harm() -> None:
+    spec = a_spec(algorithm={"population": 4})
+    members = crowded_and_noisy(spec)
+    space, rng = SearchSpace.from_spec(spec), np.random.default_rng(1)
+    members[1:1] = [Member(space.sample(rng), None, 0.0), Member(space.sample(rng), (0.0, 0.0), 1.0, (3.0, 3.0))]
+    assert not {1, 2} & set(select(spec, generation=0, members=members))
+
+
+def test_a_noisy_search_proposes_from_its_survivors() -> None:
+    spec = a_spec()
+    first = propose(spec, generation=0, survivors=[], seen=set(), n_proposed=0)
+    noisy = [Member(genome, (float(i), float(-i)), 0.0, (2.0, 2.0)) for i, genome in enumerate(first)]
+    seen = {genome.digest for genome in first}
+    assert len(propose(spec, generation=1, survivors=noisy, seen=seen, n_proposed=len(seen))) == 20
+
+
 def test_non_dominated_keeps_equal_points() -> None:
     assert non_dominated([(1.0, 2.0), (1.0, 2.0), (2.0, 2.0), (2.0, 1.0)]) == [True, True, False, True]
 
