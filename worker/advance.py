@@ -135,7 +135,8 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
         work.session.flush()
         candidates = work.candidates.parents_and_offspring(search)
         members = [_member(candidate, spec) for candidate in candidates]
-        _set_reference(work, search, spec, members)
+        if spec.algorithm.name != "grid":
+            _set_reference(work, search, spec, members)
         chosen = select(spec, generation=search.generation, members=members)
         work.candidates.set_survivors(search.id, [candidates[i].id for i in chosen])
         survivors = [members[i] for i in chosen]
@@ -150,9 +151,12 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
 
 
 def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:
-    if generation == spec.algorithm.generations:
+    is_grid = spec.algorithm.name == "grid"
+    if not is_grid and generation == spec.n_generations:
         return _end(work, search, SearchState.FINISHED, f"all {generation} generations are done")
-    if search.n_candidates >= spec.n_planned:
+    if search.n_candidates == spec.budget.evaluations:
+        if is_grid:
+            _set_reference_of_grid(work, search, spec)
         return _end(work, search, SearchState.FINISHED, f"its budget of {spec.n_planned} evaluations is used up")
     genomes = propose(
         spec,
@@ -165,7 +169,11 @@ def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: 
         reason = "no architecture of its space can be built and satisfies the constraints on exact costs"
         return _end(work, search, SearchState.FAILED, reason)
     if not genomes:
-        reason = f"its space is used up: all {search.n_candidates} architectures were proposed"
+        if is_grid:
+            _set_reference_of_grid(work, search, spec)
+        reason = (
+            f"its {'grid' if is_grid else 'space'} is used up: all {search.n_candidates} architectures were proposed"
+        )
         return _end(work, search, SearchState.FINISHED, reason)
     work.candidates.propose(search, generation, [_row(work, search, spec, genome) for genome in genomes])
     log.info("generation_proposed", search_id=str(search.id), generation=generation, n_candidates=len(genomes))
@@ -203,6 +211,11 @@ def _set_reference(work: UnitOfWork, search: Search, spec: SearchSpec, members: 
     point = losses_of(spec, list(reference_point(feasible)))
     search.reference_point = {objective.metric: value for objective, value in zip(spec.objectives, point, strict=True)}
     _measure_front(search, spec, [_losses(candidate, spec) for candidate in work.candidates.front(search.id)])
+
+
+def _set_reference_of_grid(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    # Its first generation is a corner of the space, which says nothing of how bad the rest may be.
+    _set_reference(work, search, spec, [_member(candidate, spec) for candidate in work.candidates.measured(search.id)])
 
 
 def _measure_front(search: Search, spec: SearchSpec, losses: list[tuple[float, ...]]) -> None:

@@ -181,7 +181,8 @@ def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
     axes.set_xlabel("candidates evaluated")
     axes.set_ylabel("hypervolume of the front  better →")
     if not known:
-        axes.text(0.5, 0.5, "no generation has ended yet", transform=axes.transAxes, ha="center", color="#868e96")
+        reason = "no hypervolume on the way" if generations else "no generation has ended yet"
+        axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color="#868e96")
         return
     axes.plot(*zip(*known, strict=True), color=_FRONT, lw=1.8, marker="o", ms=5.5, mec="white", mew=0.8)
 

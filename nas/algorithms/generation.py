@@ -7,12 +7,14 @@ is repeated, on another machine or after a crash, gives the same genomes.
 import contextlib
 from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 
 from nas.algorithms import nsga2
 from nas.algorithms.drawing import Draw
+from nas.algorithms.grid import following
 from nas.algorithms.member import Member
 from nas.circuits import Architecture, UnbuildableGenome
 from nas.metrics.costs import exact_costs
@@ -48,6 +50,9 @@ def propose(
     """
     n = min(spec.algorithm.population, spec.n_planned - n_proposed)
     space = SearchSpace.from_spec(spec)
+    if spec.algorithm.name == "grid":
+        # Without an end to the work, for a grid is whole: its size is bounded instead.
+        return following(space, n=n, seen=seen, is_allowed=partial(is_allowed, spec))
     rng = _rng(spec, generation, _Purpose.PROPOSE)
     draw = Draw(n, seen=seen, is_allowed=_Filter(spec))
     with contextlib.suppress(_GivenUp):
@@ -60,7 +65,7 @@ def propose(
 
 def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[int]:
     """Returns the indices of the members, parents and offspring, that are the next population."""
-    if spec.algorithm.name == "random":
+    if spec.algorithm.name != "nsga2":
         return []
     return nsga2.select(
         _compared(spec, members),

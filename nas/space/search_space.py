@@ -14,6 +14,7 @@ from nas.space.genome import Genome, canonical_encoding, rounded_rate
 from nas.space.layout import canonical_observable, canonical_topology
 from nas.spec import SearchSpec
 from nas.spec.genes import FloatRange, choices_of
+from nas.spec.space import LIST_GENES
 
 if TYPE_CHECKING:
     import numpy as np  # the API reads genomes without it
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Point = dict[str, float]
 
 _ORDERED = frozenset({"qubits", "layers", "learning_rate"})
-_NESTED = frozenset({"rotations", "pre_layers", "post_layers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class SearchSpace:
             gene = getattr(spec.space, name)
             if name == "learning_rate" and not spec.has_training:
                 genes[name] = Options(name, (None,), is_ordered=True)
-            elif isinstance(gene, FloatRange):
+            elif isinstance(gene, FloatRange) and (gene.points is None or gene.min == gene.max):
                 genes[name] = _interval(name, gene)
             else:
-                values = choices_of(gene, is_nested=name in _NESTED)
+                values = choices_of(gene, is_nested=name in LIST_GENES)
                 genes[name] = Options(name, tuple(sorted(values)) if name in _ORDERED else values, name in _ORDERED)
         layers = genes["layers"]
         assert isinstance(layers, Options)

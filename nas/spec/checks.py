@@ -4,7 +4,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nas.spec import limits
-from nas.spec.genes import choices_of
+from nas.spec.genes import FloatRange, choices_of
+from nas.spec.grid import n_points
 
 if TYPE_CHECKING:
     from nas.spec.search import SearchSpec
@@ -16,7 +17,7 @@ Finding = tuple[tuple[str | int, ...], str, Any]
 def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
-    return found or _memory_problems(spec)
+    return found or [*_memory_problems(spec), *_grid_problems(spec)]
 
 
 def _gene_problems(spec: "SearchSpec") -> list[Finding]:
@@ -80,6 +81,27 @@ def _engine_problems(spec: "SearchSpec") -> list[Finding]:
     if spec.engine == "default.qubit" and spec.precision != "complex128":
         text = "default.qubit computes in complex128; remove 'precision', or take another engine"
         problems.append((("precision",), text, spec.precision))
+    return problems
+
+
+def _grid_problems(spec: "SearchSpec") -> list[Finding]:
+    if spec.algorithm.name != "grid":
+        return []
+    problems: list[Finding] = []
+    if "generations" in spec.algorithm.model_fields_set:
+        text = "a grid has as many generations as its points fill; remove it, or cut the grid with budget.evaluations"
+        problems.append((("algorithm", "generations"), text, spec.algorithm.generations))
+    rate = spec.space.learning_rate
+    if spec.has_training and isinstance(rate, FloatRange) and rate.points is None:
+        text = "a grid needs a finite number of learning rates; add 'points' to the range, or list them"
+        return [*problems, (("space", "learning_rate"), text, None)]
+    size = n_points(spec.space, has_training=spec.has_training)
+    if size > limits.MAX_GRID_POINTS and (spec.budget.evaluations or size) > limits.MAX_GRID_POINTS:
+        text = (
+            f"the grid has {size:,} points, and a grid search goes through at most {limits.MAX_GRID_POINTS:,}; take "
+            "fewer choices, or only the first points with budget.evaluations"
+        )
+        problems.append((("space",), text, None))
     return problems
 
 

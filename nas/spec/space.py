@@ -1,6 +1,6 @@
 """The genes of a search, and what each may take."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, StrictBool
 
@@ -19,6 +19,9 @@ from nas.spec.genes import (
 )
 
 LayerGene = Literal["rotations", "entangler", "topology"]
+
+#: Genes of which one value is a list.
+LIST_GENES: Final = frozenset({"rotations", "pre_layers", "post_layers"})
 
 _DEFAULT_ROTATIONS: RotationSet = ["ry", "rz"]
 

@@ -209,6 +209,43 @@ def test_a_space_that_is_used_up_ends_the_search(engine: Engine) -> None:
     assert (search.n_candidates, search.reason) == (4, "its space is used up: all 4 architectures were proposed")
 
 
+GRID: dict[str, Any] = {
+    "space": {"qubits": [2, 3, 4], "layers": [1, 2, 3]},
+    "algorithm": {"name": "grid", "population": 4},
+}
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_grid_is_gone_through_and_has_a_front_like_any_search(engine: Engine, limit: int | None) -> None:
+    search = run(engine, submit(engine, **GRID), limit=limit)
+    assert (search.state, search.reason) == (
+        SearchState.FINISHED,
+        "its grid is used up: all 9 architectures were proposed",
+    )
+    rows = candidates(engine, search)
+    assert [(one.genome["qubits"], one.genome["layers"]) for one in rows] == [
+        (q, n) for q in (2, 3, 4) for n in (1, 2, 3)
+    ]
+    assert [one.generation for one in rows] == [0] * 4 + [1] * 4 + [2]
+    assert front_ids(engine, search) == expected_front(engine, search, has_noise=True)
+
+
+def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None:
+    search = run(engine, submit(engine, **GRID))
+    point = search.reference_point
+    assert point is not None
+    assert search.hypervolume
+    feasible = [one.objectives for one in candidates(engine, search) if one.objectives and one.violation == 0]
+    assert all(point["validation_accuracy"] < accuracy for accuracy, _ in feasible)
+    assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
+
+
+def test_a_budget_cuts_a_grid(engine: Engine) -> None:
+    search = run(engine, submit(engine, **GRID, budget={"evaluations": 5}))
+    assert (search.n_candidates, search.reason) == (5, "its budget of 5 evaluations is used up")
+    assert search.hypervolume
+
+
 def test_a_space_that_no_architecture_satisfies_fails_with_the_reason(engine: Engine) -> None:
     search = run(engine, submit(engine, constraints=[{"metric": "gates", "at_most": 1}]))
     assert (search.state, search.n_candidates) == (SearchState.FAILED, 0)
