@@ -124,9 +124,15 @@ def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> 
         candidate.id,
         objectives=objectives_of(spec, values),
         violation=violation_of(spec, values),
-        metrics={name: {key: measured[key] for key in _SHOWN} for name, measured in metrics.items()},
+        metrics={name: _shown_of(measured) for name, measured in metrics.items()},
         error=None,
     )
+
+
+def _shown_of(measured: dict[str, Any]) -> dict[str, Any]:
+    # With its replicates, so that an analysis of a whole search reads them without asking for each candidate.
+    replicates = measured.get("per_replicate", [])
+    return {key: measured[key] for key in _SHOWN} | ({"per_replicate": replicates} if len(replicates) > 1 else {})
 
 
 def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:

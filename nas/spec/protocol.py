@@ -57,8 +57,14 @@ class Protocol(BaseModel):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the protocol as JSON values."""
-        return self.model_dump(mode="json")
+        """Returns the protocol as JSON values.
+
+        What came later is left out while it has its default, so that the digests of earlier protocols stay.
+        """
+        document = self.model_dump(mode="json")
+        if self.settings.replicates == 1:
+            del document["settings"]["replicates"]
+        return document
 
     @property
     def digest(self) -> str:

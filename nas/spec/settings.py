@@ -45,4 +45,11 @@ class MetricSettings(SpecModel):
     expressibility: ExpressibilitySettings = ExpressibilitySettings()
     entangling_capability: EntanglementSettings = EntanglementSettings()
     gradient_variance: GradientSettings = GradientSettings()
+    replicates: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=limits.MAX_REPLICATES,
+        description="independent measurements of each sampled metric: the value is their mean, and each is kept; "
+        "training.replicates does the same for fits",
+    )
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")

@@ -240,6 +240,24 @@ def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None
     assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
 
 
+def test_replicates_are_told_with_their_candidate(engine: Engine) -> None:
+    search = submit(engine, **GRID)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        (first, second) = work.session.scalars(select(Evaluation).order_by(Evaluation.sequence).limit(2))
+        for evaluation, values in ((first, [0.1, 0.3]), (second, [0.2])):
+            (claim,) = work.evaluations.claim([evaluation.id], worker="w", lease_s=60)
+            result = result_of(evaluation.genome_digest)
+            result["metrics"]["expressibility"] |= {"per_replicate": values}
+            work.evaluations.succeed(claim, result)
+        work.commit()
+    advance_all(engine)
+    told = [one.metrics or {} for one in candidates(engine, search)[:2]]
+    assert told[0]["expressibility"]["per_replicate"] == [0.1, 0.3]
+    assert "per_replicate" not in told[0]["validation_accuracy"]
+    assert "per_replicate" not in told[1]["expressibility"]
+
+
 def test_a_budget_cuts_a_grid(engine: Engine) -> None:
     search = run(engine, submit(engine, **GRID, budget={"evaluations": 5}))
     assert (search.n_candidates, search.reason) == (5, "its budget of 5 evaluations is used up")

@@ -45,6 +45,15 @@ def test_csv_does_not_depend_on_the_order_of_candidates(candidates: list[Candida
     assert to_csv(candidates, objectives) == to_csv(candidates[::-1], objectives)
 
 
+def test_csv_has_the_single_values_of_what_was_measured_more_than_once(documents: Any) -> None:
+    document = documents.candidate(0, accuracy=0.9, expressibility=0.2)
+    document["metrics"]["expressibility"] |= {"per_replicate": [0.1, 0.3]}
+    (row,) = rows(to_csv([Candidate.from_json(document)], (ACCURACY, EXPRESSIBILITY)))
+
+    assert row["expressibility_per_replicate"] == "0.1 0.3"
+    assert "validation_accuracy_per_replicate" not in row
+
+
 def test_csv_holds_no_id_and_no_time(candidates: list[Candidate], documents: Any) -> None:
     text = to_csv(candidates, (ACCURACY,))
 
