@@ -10,6 +10,7 @@ from hqnas.cli import run, searches
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
 from hqnas.cli.measure import MEASURE_EXAMPLE, measure
+from hqnas.cli.sweep import SWEEP_EXAMPLE, sweep
 from hqnas.cli.up import up
 
 
@@ -71,6 +72,7 @@ app.command(rich_help_panel=_RUN)(run.controller)
 app.command(rich_help_panel=_RUN, epilog=run.WORKER_EXAMPLE)(run.worker)
 app.command(rich_help_panel=_RUN)(run.migrate)
 app.command(rich_help_panel=_SEARCH, epilog=searches.SUBMIT_EXAMPLE)(searches.submit)
+app.command(rich_help_panel=_SEARCH, epilog=SWEEP_EXAMPLE)(sweep)
 app.command(rich_help_panel=_SEARCH)(searches.watch)
 app.command("list", rich_help_panel=_SEARCH)(searches.list_searches)
 app.command(rich_help_panel=_SEARCH, epilog=searches.FRONT_EXAMPLE)(searches.front)
