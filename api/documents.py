@@ -85,7 +85,8 @@ class CandidateDocument(BaseModel):
     objectives: dict[str, float] | None = Field(examples=[{"validation_accuracy": 0.97, "expressibility": 0.02}])
     violation: float | None = Field(description="of the constraints together; 0 where all hold")
     metrics: dict[str, Any] = Field(
-        description="by name: value, std_error (a number, or 'exact'), unit, version",
+        description="by name: value, std_error (a number, or 'exact'), unit, version, and per_replicate where it was "
+        "measured more than once",
         examples=[{"two_qubit_gates": {"value": 6, "std_error": "exact", "unit": "count", "version": 1}}],
     )
     is_on_front: bool

@@ -89,7 +89,7 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
     left = spec.n_planned - search.n_settled
     progress = ProgressDocument(
         generation=search.generation,
-        generations=spec.algorithm.generations,
+        generations=spec.n_generations,
         candidates=search.n_candidates,
         evaluated=search.n_settled - search.n_failed,
         failed=search.n_failed,

@@ -113,6 +113,16 @@ class Candidates:
                 .values(is_survivor=is_survivor)
             )
 
+    def measured(self, search_id: uuid.UUID) -> list[Candidate]:
+        """Returns the candidates that have objectives, in (generation, index) order."""
+        statement = (
+            select(Candidate)
+            .where(Candidate.search_id == search_id, Candidate.state == CandidateState.EVALUATED)
+            .order_by(Candidate.generation, Candidate.index)
+            .execution_options(populate_existing=True)
+        )
+        return list(self._session.scalars(statement))
+
     def front(self, search_id: uuid.UUID) -> list[Candidate]:
         """Returns the non-dominated feasible candidates in (generation, index) order."""
         statement = (

@@ -21,8 +21,9 @@ from nas.metrics.gradient_variance import Definition, GradientDraws, bundle_pure
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions
 from nas.metrics.registry import MEASURES, Sampler
+from nas.metrics.replicates import mean_of_replicates
 from nas.space import Genome
-from nas.spec import METRICS, Protocol
+from nas.spec import METRICS, Needs, Protocol
 from nas.spec.engines import Precision
 from nas.spec.settings import MetricSettings
 from nas.training.datasets import Data, load, principal_components, side_by_side
@@ -92,9 +93,10 @@ def _architecture(genome: Genome, protocol: Protocol) -> Architecture | Evaluati
 class _Bundle:
     """Architectures of one qubit count, with what is drawn and fitted for all of them."""
 
-    def __init__(self, architectures: list[Architecture], protocol: Protocol) -> None:
+    def __init__(self, architectures: list[Architecture], protocol: Protocol, *, replicate: int = 0) -> None:
         self.architectures = architectures
         self.protocol = protocol
+        self._replicate = replicate  #: of the draws; all replicates of fits are made in the first
         self.engine = make_engine(protocol.engine, protocol.precision, protocol.device)
         self.circuits = [each.circuit for each in architectures]
         self._drawn: dict[Sampler[Any], Any] = {}
@@ -103,11 +105,14 @@ class _Bundle:
 
     def measure(self) -> list[Evaluation | Exception]:
         """Returns each member's evaluation, or the error that it alone met."""
-        return [self._measure(_Subject(self, member)) for member in range(len(self.architectures))]
+        n_replicates = self.protocol.settings.replicates
+        again = [_Bundle(self.architectures, self.protocol, replicate=i) for i in range(1, n_replicates)]
+        return [self._measure(member, again) for member in range(len(self.architectures))]
 
-    def _measure(self, subject: "_Subject") -> Evaluation | Exception:
+    def _measure(self, member: int, again: "list[_Bundle]") -> Evaluation | Exception:
+        subject, others = _Subject(self, member), [_Subject(bundle, member) for bundle in again]
         try:
-            metrics = {name: MEASURES[name](subject) for name in self.protocol.metrics}
+            metrics = {name: _measurement(name, subject, others) for name in self.protocol.metrics}
         except EvaluationError as error:
             return error
         return Evaluation(metrics, subject.curves, self._engine_info)
@@ -179,12 +184,18 @@ class _Bundle:
 
     def rngs(self, purpose: str) -> list[np.random.Generator]:
         """Returns a new generator of each member, from its genome's digest, the training seed and the purpose."""
-        return [self._rng(member, purpose) for member in range(len(self.architectures))]
+        return [self._rng(member, purpose, replicate=self._replicate) for member in range(len(self.architectures))]
 
     def _rng(self, member: int, purpose: str, *, replicate: int = 0) -> np.random.Generator:
         digest = self.architectures[member].genome.digest
         text = f"{digest}:{self.protocol.training.seed}:{replicate}:{purpose}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+
+
+def _measurement(name: str, subject: "_Subject", others: "list[_Subject]") -> Measurement:
+    """Returns a metric of a member: of a sampled one, the mean over all replicates of its draws."""
+    everyone = [subject, *others] if METRICS[name].needs is Needs.SIMULATION else [subject]
+    return mean_of_replicates([MEASURES[name](one) for one in everyone])
 
 
 class _Subject:

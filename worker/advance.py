@@ -6,7 +6,9 @@ select     once no candidate of the generation waits: the survivors
 propose    the next generation; or the search ends
 """
 
-from typing import Any
+import uuid
+from dataclasses import dataclass
+from typing import Any, Self
 
 import structlog
 
@@ -23,11 +25,12 @@ from nas.algorithms import (
     propose,
     reference_point,
     select,
+    std_errors_of,
     violation_of,
 )
 from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
-from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_spec
+from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_stored
 from worker.fleet import calibrated_workers
 
 log = structlog.get_logger()
@@ -38,7 +41,7 @@ _SHOWN = ("value", "std_error", "unit", "version")
 def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
     """Takes a locked, open search as far as what is known allows. The caller commits."""
     try:
-        spec = parse_spec(search.spec)
+        spec = parse_stored(search.spec)
     except InvalidSpec as problem:
         return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
     versions = proposal_versions()
@@ -72,22 +75,43 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
     if not outcomes:
         return
     work.candidates.tell(search, outcomes)
-    front = [(candidate.id, _losses(candidate, spec)) for candidate in work.candidates.front(search.id)]
-    known = {candidate_id for candidate_id, _ in front}
+    # Dominance is a strict partial order, so the front and the news are all that can be on the new front.
+    front = [_Point.of(candidate, spec) for candidate in work.candidates.front(search.id)]
+    known = {point.candidate_id for point in front}
     news = [
-        (told.candidate_id, losses_of(spec, told.objectives))
+        _Point(told.candidate_id, losses_of(spec, told.objectives), std_errors_of(spec, told.metrics or {}))
         for told in outcomes
         if told.objectives is not None and told.violation == 0
     ]
     points = [*front, *news]
-    kept = non_dominated([losses for _, losses in points])
+    kept = _undominated(points, spec)
+    ids = {point.candidate_id for point in kept}
     work.candidates.move_front(
         search.id,
-        enter=[one for (one, _), is_kept in zip(points, kept, strict=True) if is_kept and one not in known],
-        leave=[one for (one, _), is_kept in zip(points, kept, strict=True) if not is_kept and one in known],
+        enter=[point.candidate_id for point in kept if point.candidate_id not in known],
+        leave=[one for one in known if one not in ids],
     )
-    search.n_front = sum(kept)
-    _measure_front(search, spec, [losses for (_, losses), is_kept in zip(points, kept, strict=True) if is_kept])
+    search.n_front = len(kept)
+    _measure_front(search, spec, [point.losses for point in kept])
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A feasible candidate among the others."""
+
+    candidate_id: uuid.UUID
+    losses: tuple[float, ...]
+    std_errors: tuple[float, ...]
+
+    @classmethod
+    def of(cls, candidate: Candidate, spec: SearchSpec) -> Self:
+        return cls(candidate.id, _losses(candidate, spec), std_errors_of(spec, candidate.metrics or {}))
+
+
+def _undominated(points: list[_Point], spec: SearchSpec) -> list[_Point]:
+    std_errors = None if spec.algorithm.noise == "ignore" else [point.std_errors for point in points]
+    are_kept = non_dominated([point.losses for point in points], std_errors)
+    return [point for point, is_kept in zip(points, are_kept, strict=True) if is_kept]
 
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
@@ -100,9 +124,15 @@ def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> 
         candidate.id,
         objectives=objectives_of(spec, values),
         violation=violation_of(spec, values),
-        metrics={name: {key: measured[key] for key in _SHOWN} for name, measured in metrics.items()},
+        metrics={name: _shown_of(measured) for name, measured in metrics.items()},
         error=None,
     )
+
+
+def _shown_of(measured: dict[str, Any]) -> dict[str, Any]:
+    # With its replicates, so that an analysis of a whole search reads them without asking for each candidate.
+    replicates = measured.get("per_replicate", [])
+    return {key: measured[key] for key in _SHOWN} | ({"per_replicate": replicates} if len(replicates) > 1 else {})
 
 
 def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
@@ -111,7 +141,8 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
         work.session.flush()
         candidates = work.candidates.parents_and_offspring(search)
         members = [_member(candidate, spec) for candidate in candidates]
-        _set_reference(work, search, spec, members)
+        if spec.algorithm.name != "grid":
+            _set_reference(work, search, spec, members)
         chosen = select(spec, generation=search.generation, members=members)
         work.candidates.set_survivors(search.id, [candidates[i].id for i in chosen])
         survivors = [members[i] for i in chosen]
@@ -126,9 +157,12 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
 
 
 def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:
-    if generation == spec.algorithm.generations:
+    is_grid = spec.algorithm.name == "grid"
+    if not is_grid and generation == spec.n_generations:
         return _end(work, search, SearchState.FINISHED, f"all {generation} generations are done")
-    if search.n_candidates >= spec.n_planned:
+    if search.n_candidates == spec.budget.evaluations:
+        if is_grid:
+            _set_reference_of_grid(work, search, spec)
         return _end(work, search, SearchState.FINISHED, f"its budget of {spec.n_planned} evaluations is used up")
     genomes = propose(
         spec,
@@ -141,7 +175,11 @@ def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: 
         reason = "no architecture of its space can be built and satisfies the constraints on exact costs"
         return _end(work, search, SearchState.FAILED, reason)
     if not genomes:
-        reason = f"its space is used up: all {search.n_candidates} architectures were proposed"
+        if is_grid:
+            _set_reference_of_grid(work, search, spec)
+        reason = (
+            f"its {'grid' if is_grid else 'space'} is used up: all {search.n_candidates} architectures were proposed"
+        )
         return _end(work, search, SearchState.FINISHED, reason)
     work.candidates.propose(search, generation, [_row(work, search, spec, genome) for genome in genomes])
     log.info("generation_proposed", search_id=str(search.id), generation=generation, n_candidates=len(genomes))
@@ -181,6 +219,11 @@ def _set_reference(work: UnitOfWork, search: Search, spec: SearchSpec, members: 
     _measure_front(search, spec, [_losses(candidate, spec) for candidate in work.candidates.front(search.id)])
 
 
+def _set_reference_of_grid(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    # Its first generation is a corner of the space, which says nothing of how bad the rest may be.
+    _set_reference(work, search, spec, [_member(candidate, spec) for candidate in work.candidates.measured(search.id)])
+
+
 def _measure_front(search: Search, spec: SearchSpec, losses: list[tuple[float, ...]]) -> None:
     if search.reference_point is not None:
         reference = [search.reference_point[objective.metric] for objective in spec.objectives]
@@ -193,6 +236,7 @@ def _member(candidate: Candidate, spec: SearchSpec) -> Member:
         genome=Genome.from_json(candidate.genome),
         losses=_losses(candidate, spec) if is_measured else None,
         violation=candidate.violation or 0.0,
+        std_errors=std_errors_of(spec, candidate.metrics or {}) if is_measured else None,
     )
 
 

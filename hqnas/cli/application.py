@@ -14,6 +14,7 @@ from hqnas.cli.measure import measure
 from hqnas.cli.measure_options import MEASURE_EXAMPLE
 from hqnas.cli.report import REPORT_EXAMPLE, report
 from hqnas.cli.space import SPACE_EXAMPLE, space
+from hqnas.cli.sweep import SWEEP_EXAMPLE, sweep
 from hqnas.cli.up import up
 
 
@@ -76,6 +77,7 @@ app.command(rich_help_panel=_RUN, epilog=run.WORKER_EXAMPLE)(run.worker)
 app.command(rich_help_panel=_RUN)(run.migrate)
 app.command(rich_help_panel=_SEARCH, epilog=SPACE_EXAMPLE)(space)
 app.command(rich_help_panel=_SEARCH, epilog=searches.SUBMIT_EXAMPLE)(searches.submit)
+app.command(rich_help_panel=_SEARCH, epilog=SWEEP_EXAMPLE)(sweep)
 app.command(rich_help_panel=_SEARCH)(searches.watch)
 app.command("list", rich_help_panel=_SEARCH)(searches.list_searches)
 app.command(rich_help_panel=_SEARCH, epilog=searches.FRONT_EXAMPLE)(searches.front)

@@ -55,11 +55,11 @@ def submit(
         if not as_json:
             typer.echo(search.id)
         if watch:
-            search = _follow(client, search.id, to_stderr=as_json)
+            search = follow_to_the_end(client, search.id, to_stderr=as_json)
     if as_json:
-        _print_json(search.document)
+        print_json(search.document)
     if watch:
-        _exit_as(search)
+        exit_as(search)
 
 
 def watch(context: typer.Context, search: SearchArgument) -> None:
@@ -68,8 +68,8 @@ def watch(context: typer.Context, search: SearchArgument) -> None:
     The exit code is 0 if the search finished, 1 if it failed or was cancelled.
     """
     with connection.connect(context, patience_s=connection.WATCHING_S) as client:
-        last = _follow(client, connection.search_id(client, search), to_stderr=False)
-    _exit_as(last)
+        last = follow_to_the_end(client, connection.search_id(client, search), to_stderr=False)
+    exit_as(last)
 
 
 def list_searches(
@@ -82,7 +82,7 @@ def list_searches(
     with connection.connect(context) as client:
         found = list(islice(client.searches(state=state.value if state else None), limit))
     if as_json:
-        _print_json([search.document for search in found])
+        print_json([search.document for search in found])
     elif found:
         from rich.console import Console
 
@@ -98,7 +98,7 @@ def front(context: typer.Context, search: SearchArgument, as_json: JsonOption = 
     with connection.connect(context) as client:
         found = client.front(connection.search_id(client, search))
     if as_json:
-        _print_json(found.document)
+        print_json(found.document)
     elif not found.items:
         typer.echo("The front is empty so far: no candidate was evaluated that holds the constraints.", err=True)
     else:
@@ -124,7 +124,7 @@ def show(
     with connection.connect(context) as client:
         found = client.candidate(connection.candidate_id(client, candidate))
     if as_json:
-        _print_json(found.document)
+        print_json(found.document)
     elif source or drawing:
         typer.echo((found.pennylane if source else found.drawing).rstrip("\n"))
     else:
@@ -140,7 +140,7 @@ def cancel(context: typer.Context, search: SearchArgument, as_json: JsonOption =
     with connection.connect(context) as client:
         found = client.cancel(connection.search_id(client, search))
     if as_json:
-        _print_json(found.document)
+        print_json(found.document)
     else:
         typer.echo(f"{found.id} {found.state}")
 
@@ -179,7 +179,8 @@ def _check(document: dict[str, Any]) -> None:
         raise RefusedSpec(tuple(SpecProblem(item.path, item.message) for item in error.problems)) from error
 
 
-def _follow(client: "Client", search_id: str, *, to_stderr: bool) -> "Search":
+def follow_to_the_end(client: "Client", search_id: str, *, to_stderr: bool) -> "Search":
+    """Shows a search until it has ended, and returns it."""
     from rich.console import Console
 
     from hqnas.cli.screen import follow
@@ -191,10 +192,12 @@ def _follow(client: "Client", search_id: str, *, to_stderr: bool) -> "Search":
         raise
 
 
-def _exit_as(search: "Search") -> None:
+def exit_as(search: "Search") -> None:
+    """Leaves with 1 if the search did not finish."""
     if search.state != "finished":
         raise typer.Exit(1)
 
 
-def _print_json(document: Any) -> None:
+def print_json(document: Any) -> None:
+    """Prints what the API answered."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -25,6 +25,7 @@ from hqnas.client.results import (
     Progress,
     Search,
 )
+from hqnas.client.sweep import searches_of
 from hqnas.client.transport import Outage
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "UnexpectedAnswer",
     "UnreadableSpec",
     "read_document",
+    "searches_of",
 ]

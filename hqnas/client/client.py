@@ -12,8 +12,9 @@ from urllib.parse import quote
 import httpx2 as httpx
 
 from hqnas.client.documents import to_document
-from hqnas.client.errors import TimedOut, UnexpectedAnswer
+from hqnas.client.errors import RefusedSpec, TimedOut, UnexpectedAnswer
 from hqnas.client.results import Candidate, CandidateDetail, Front, Generation, Search
+from hqnas.client.sweep import searches_of
 from hqnas.client.transport import Outage, Transport
 
 if TYPE_CHECKING:
@@ -103,6 +104,32 @@ class Client:
             "POST", "/v1/searches", is_repeatable=True, json=to_document(spec), headers={"Idempotency-Key": key}
         )
         return self._read(response, Search.from_json)
+
+    def sweep(
+        self, spec: Mapping[str, Any] | str | os.PathLike[str], *, idempotency_key: str | None = None
+    ) -> tuple[Search, ...]:
+        """Submits a search for each mode of a spec whose `training.mode` is a list, and returns them in its order.
+
+        All or none: if one is refused, those submitted before it are cancelled.
+
+        Args:
+            spec: a mapping, or the path of a YAML or JSON file, as `hqnas.client.sweep` reads it.
+            idempotency_key: as of `submit`.
+
+        Raises:
+            UnreadableSpec: the file cannot be read.
+            RefusedSpec: the API found problems; each has a path.
+        """
+        key = idempotency_key or str(uuid.uuid4())
+        found: list[Search] = []
+        try:
+            for i, document in enumerate(searches_of(to_document(spec))):
+                found.append(self.submit(document, idempotency_key=f"{key}-{i}"))
+        except RefusedSpec:
+            for search in found:
+                self.cancel(search.id)
+            raise
+        return tuple(found)
 
     def search(self, search_id: str) -> Search:
         """Returns a search as it is now."""

@@ -138,6 +138,7 @@ class MetricValue:
     std_error: float | Literal["exact"] | None
     unit: str
     version: int | None
+    per_replicate: tuple[float, ...] = ()  #: of a metric measured more than once; the value is their mean
 
     @property
     def error(self) -> float | None:
@@ -147,7 +148,13 @@ class MetricValue:
     @classmethod
     def from_json(cls, document: Document) -> Self:
         """Reads one entry of `metrics`."""
-        return cls(document["value"], document.get("std_error"), document.get("unit") or "", document.get("version"))
+        return cls(
+            value=document["value"],
+            std_error=document.get("std_error"),
+            unit=document.get("unit") or "",
+            version=document.get("version"),
+            per_replicate=tuple(document.get("per_replicate") or ()),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,12 +133,26 @@ def _draw_pair(
 
 
 def _draw_stairs(axes: "Axes", front: Sequence[Candidate], x: Objective, y: Objective) -> None:
-    """Draws the border between what the front dominates and what nothing reached."""
-    points = sorted(front, key=lambda c: losses(c, (x, y)))
-    values = [((c.objectives or {})[x.metric], (c.objectives or {})[y.metric]) for c in points]
+    """Draws the border between the values that the front reached and what lies beyond."""
+    values = steps(front, x, y)
     corners = [value for (_, y0), (x1, y1) in pairwise(values) for value in ((x1, y0), (x1, y1))]
     line = [*values[:1], *corners]
     axes.plot([p[0] for p in line], [p[1] for p in line], color=style.ACCENT, lw=1.2, alpha=0.5, zorder=2)
+
+
+def steps(front: Sequence[Candidate], x: Objective, y: Objective) -> list[tuple[float, float]]:
+    """Returns the values of the members that no other is as good as in both objectives, in the order of x.
+
+    The other members are on the front for the sake of their errors.
+    """
+    found: list[tuple[float, float]] = []
+    best = math.inf
+    for member in sorted(front, key=lambda c: losses(c, (x, y))):
+        loss = losses(member, (y,))[0]
+        if loss < best:
+            best = loss
+            found.append(((member.objectives or {})[x.metric], (member.objectives or {})[y.metric]))
+    return found
 
 
 def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
@@ -146,7 +160,8 @@ def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
     axes.set_xlabel("candidates evaluated")
     axes.set_ylabel("hypervolume of the front  better →")
     if not known:
-        axes.text(0.5, 0.5, "no generation has ended yet", transform=axes.transAxes, ha="center", color="#868e96")
+        reason = "no hypervolume on the way" if generations else "no generation has ended yet"
+        axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color="#868e96")
         return
     axes.plot(*zip(*known, strict=True), color=style.ACCENT, lw=1.8, marker="o", ms=5.5, mec="white", mew=0.8)
 

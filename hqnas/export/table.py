@@ -16,19 +16,23 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -> str:
     """Returns one line a candidate, best first in the order of the objectives, ties by digest.
 
-    Columns are the place in the search, the genes, and every metric with its standard error, objectives first. Random
-    ids and times are left out and floats keep all their digits, so equal results give equal files.
+    Columns are the place in the search, the genes, and every metric with its standard error, objectives first; then the
+    single values, with spaces between, of each metric that was measured more than once. Random ids and times are left
+    out and floats keep all their digits, so equal results give equal files.
     """
     rows = sorted(candidates, key=lambda c: (losses(c, objectives), c.digest, c.generation, c.index))
     metrics = _metric_names(rows, objectives)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    measured = (plain_cell(name) for metric in metrics for name in (metric, f"{metric}_std_error"))
-    writer.writerow(["generation", "index", "digest", "is_on_front", *GENES, *measured])
+    measured = [name for metric in metrics for name in (metric, f"{metric}_std_error")]
+    replicated = [name for name in metrics if any(_replicates(row, name) for row in rows)]
+    columns = [*measured, *(f"{name}_per_replicate" for name in replicated)]
+    writer.writerow(["generation", "index", "digest", "is_on_front", *GENES, *map(plain_cell, columns)])
     for row in rows:
         place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
         genes = [plain_cell(gene_of(row.genome, name)) for name in GENES]
-        writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
+        values = [" ".join(map(repr, _replicates(row, name))) for name in replicated]
+        writer.writerow([*place, *genes, *_metric_cells(row, metrics), *values])
     return out.getvalue()
 
 
@@ -53,6 +57,11 @@ def _metric_cells(candidate: Candidate, names: Sequence[str]) -> Iterator[str]:
         else:
             yield _number(metric.value)
             yield metric.std_error if isinstance(metric.std_error, str) else _number(metric.std_error)
+
+
+def _replicates(candidate: Candidate, name: str) -> tuple[float, ...]:
+    metric = candidate.metrics.get(name)
+    return metric.per_replicate if metric is not None and len(metric.per_replicate) > 1 else ()
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from nas.algorithms.front import hypervolume, non_dominated, reference_point
 from nas.algorithms.generation import proposal_versions, propose, select
-from nas.algorithms.member import Member, losses_of, objectives_of, violation_of
+from nas.algorithms.member import Member, losses_of, objectives_of, std_errors_of, violation_of
 
 __all__ = [
     "Member",
@@ -14,5 +14,6 @@ __all__ = [
     "propose",
     "reference_point",
     "select",
+    "std_errors_of",
     "violation_of",
 ]

@@ -1,11 +1,10 @@
 """New genomes: drawn from proposals, each valid, allowed, and never proposed before in the search."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from nas.space import Genome, Options, SearchSpace
+from nas.space import Genome, Options, Point, SearchSpace, Variable
 
 IsAllowed = Callable[[Genome], bool]
 
@@ -51,9 +50,24 @@ class Draw:
 
 
 def every_genome(space: SearchSpace) -> Iterator[Genome]:
-    """Yields the genome of every point of a finite space but forbidden ones; points of one architecture repeat it."""
-    variables = [variable for variable in space.variables if isinstance(variable, Options)]
-    for indices in itertools.product(*(range(len(variable.values)) for variable in variables)):
-        genome = space.decode({variable.key: index for variable, index in zip(variables, indices, strict=True)})
-        if not space.forbids(genome):
-            yield genome
+    """Yields the genome of every point of a finite space but forbidden ones; points of one architecture repeat it.
+
+    In the order of the genes, the values of the last one side by side; of a gene that may differ from layer to layer,
+    only the layers that are there vary.
+    """
+    layers = space.genes["layers"]
+    assert isinstance(layers, Options)
+
+    def points(variables: Sequence[Variable], point: Point) -> Iterator[Point]:
+        if not variables:
+            yield point
+            return
+        first, *others = variables
+        assert isinstance(first, Options)
+        layer = int(first.key.partition(".")[2] or 0)  # of a key such as topology.2
+        is_there = layer < layers.values[int(point.get("layers", 0))]
+        for index in range(len(first.values) if is_there else 1):
+            yield from points(others, {**point, first.key: index})
+
+    genomes = (space.decode(point) for point in points(space.variables, {}))
+    return (genome for genome in genomes if not space.forbids(genome))

@@ -1,4 +1,4 @@
-"""Pareto dominance and hypervolume, over moocore.
+"""The front and its hypervolume. Pareto dominance of plain values and hypervolumes are moocore's.
 
 References:
     Fonseca, Paquete, López-Ibáñez 2006, "An improved dimension-sweep algorithm for the hypervolume indicator".
@@ -9,16 +9,23 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 
+from nas.algorithms.dominance import bars, is_dominated
+
 #: How far beyond the worst value of the first front the reference point lies, relative to the span of values.
 REFERENCE_MARGIN = 0.1
 
 Losses = Sequence[tuple[float, ...]]
 
 
-def non_dominated(losses: Losses) -> list[bool]:
-    """Returns which points no other point dominates (all minimised); equal points stand together."""
+def non_dominated(losses: Losses, std_errors: Losses | None = None) -> list[bool]:
+    """Returns which points no other point dominates (all minimised); equal points stand together.
+
+    With standard errors, as in `nas.algorithms.dominance`; without, the values alone decide.
+    """
     if not losses:
         return []
+    if std_errors is not None:
+        return [not one for one in is_dominated(bars(losses, std_errors))]
     return [bool(kept) for kept in moocore.is_nondominated(np.array(losses, dtype=float), keep_weakly=True)]
 
 

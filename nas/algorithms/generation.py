@@ -5,13 +5,16 @@ is repeated, on another machine or after a crash, gives the same genomes.
 """
 
 import contextlib
+from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 
 from nas.algorithms import nsga2
 from nas.algorithms.drawing import Draw
+from nas.algorithms.grid import following
 from nas.algorithms.member import Member
 from nas.circuits import Architecture, UnbuildableGenome
 from nas.metrics.static import static_values
@@ -47,11 +50,14 @@ def propose(
     """
     n = min(spec.algorithm.population, spec.n_planned - n_proposed)
     space = SearchSpace.from_spec(spec)
+    if spec.algorithm.name == "grid":
+        # Without an end to the work, for a grid is whole: its size is bounded instead.
+        return following(space, n=n, seen=seen, is_allowed=partial(is_allowed, spec))
     rng = _rng(spec, generation, _Purpose.PROPOSE)
     draw = Draw(n, seen=seen, is_allowed=_Filter(spec))
     with contextlib.suppress(_GivenUp):
         if spec.algorithm.name == "nsga2" and generation > 0:
-            nsga2.offspring(survivors, space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
+            nsga2.offspring(_compared(spec, survivors), space, draw, n=n, n_objectives=len(spec.objectives), rng=rng)
         else:
             draw.fill(space, rng)
     return draw.genomes
@@ -59,10 +65,10 @@ def propose(
 
 def select(spec: SearchSpec, *, generation: int, members: list[Member]) -> list[int]:
     """Returns the indices of the members, parents and offspring, that are the next population."""
-    if spec.algorithm.name == "random":
+    if spec.algorithm.name != "nsga2":
         return []
     return nsga2.select(
-        members,
+        _compared(spec, members),
         SearchSpace.from_spec(spec),
         n_survivors=spec.algorithm.population,
         n_objectives=len(spec.objectives),
@@ -125,6 +131,11 @@ def proposal_versions() -> dict[str, str]:
     """Returns the versions that decide what is proposed: a search goes on only under the same."""
     pymoo, numpy = version("pymoo").split("."), version("numpy").split(".")
     return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0]}
+
+
+def _compared(spec: SearchSpec, members: list[Member]) -> list[Member]:
+    """Returns the members with the standard errors that dominance makes allowance for."""
+    return [replace(one, std_errors=None) for one in members] if spec.algorithm.noise == "ignore" else members
 
 
 def _rng(spec: SearchSpec, generation: int, purpose: _Purpose) -> np.random.Generator:

@@ -1,6 +1,8 @@
 """What an algorithm knows of a candidate: its genome and how it did."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nas.space import Genome
 from nas.spec import SearchSpec
@@ -13,6 +15,7 @@ class Member:
     genome: Genome
     losses: tuple[float, ...] | None
     violation: float  #: of the constraints, 0 where all hold
+    std_errors: tuple[float, ...] | None = None  #: of the losses, 0 where exact; None where all are, or none is known
 
     @property
     def is_feasible(self) -> bool:
@@ -31,6 +34,12 @@ def losses_of(spec: SearchSpec, objectives: list[float]) -> tuple[float, ...]:
         -value if objective.is_maximized else value
         for objective, value in zip(spec.objectives, objectives, strict=True)
     )
+
+
+def std_errors_of(spec: SearchSpec, metrics: Mapping[str, Mapping[str, Any]]) -> tuple[float, ...]:
+    """Returns the standard errors of the objectives, 0 where exact, from measurements as they are stored."""
+    errors = (metrics[objective.metric]["std_error"] for objective in spec.objectives)
+    return tuple(0.0 if error == "exact" else float(error) for error in errors)
 
 
 def violation_of(spec: SearchSpec, values: dict[str, float]) -> float:

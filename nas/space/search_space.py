@@ -77,7 +77,7 @@ class SearchSpace:
             gene = getattr(spec.space, name)
             if name == "learning_rate" and not spec.has_training:
                 genes[name] = Options(name, (None,), is_ordered=True)
-            elif isinstance(gene, FloatRange):
+            elif isinstance(gene, FloatRange) and (gene.points is None or gene.min == gene.max):
                 genes[name] = _interval(name, gene)
             else:
                 values = choices_of(gene, is_nested=name in NESTED_GENES)

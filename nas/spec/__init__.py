@@ -4,6 +4,7 @@ from nas.spec.errors import InvalidSpec, Problem, parse_spec, problems_from
 from nas.spec.metrics import METRICS, MetricInfo, Needs
 from nas.spec.protocol import Protocol
 from nas.spec.search import SearchSpec
+from nas.spec.stored import parse_stored
 
 __all__ = [
     "METRICS",
@@ -14,5 +15,6 @@ __all__ = [
     "Protocol",
     "SearchSpec",
     "parse_spec",
+    "parse_stored",
     "problems_from",
 ]

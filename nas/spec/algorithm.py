@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, StrictInt, model_serializer
 from pydantic_core import PydanticCustomError
 
 from nas.spec import limits
@@ -11,13 +11,29 @@ from nas.spec.base import SpecModel
 
 
 class Algorithm(SpecModel):
-    """What proposes candidates. `random` draws each generation anew, as a baseline."""
+    """What proposes candidates. `random` draws each generation anew, as a baseline.
 
-    name: Literal["nsga2", "random"] = "nsga2"
+    `grid` goes through all points of a finite space in the order of its genes, values of the last one side by
+    side, a population at a time; it draws nothing, and so has neither generations nor use for a seed.
+    """
+
+    name: Literal["nsga2", "random", "grid"] = "nsga2"
     population: StrictInt = Field(default=40, ge=4, le=limits.MAX_POPULATION)
     generations: StrictInt = Field(default=25, ge=1, le=limits.MAX_GENERATIONS)
     mode: Literal["generational"] = "generational"
     seed: StrictInt = Field(default=1, ge=0, le=limits.MAX_SEED)
+    noise: Literal["epsilon", "ignore"] = Field(
+        default="epsilon",
+        description="epsilon: objectives closer than their standard errors do not dominate one another; ignore: values "
+        "alone decide",
+    )
+
+    @model_serializer(mode="wrap")
+    def _of_use(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.name == "grid":
+            fields.pop("generations", None)
+        return fields
 
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|m|h|d)", re.ASCII)

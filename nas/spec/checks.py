@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from nas.spec import limits
 from nas.spec.forbidding import find_forbid_problems
-from nas.spec.genes import LAYERED, choices_of
+from nas.spec.genes import LAYERED, FloatRange, choices_of
+from nas.spec.grid import n_points
 from nas.spec.metric_checks import metric_problems
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
     found += metric_problems(spec)
-    return found or [*find_forbid_problems(spec), *_memory_problems(spec)]
+    return found or [*find_forbid_problems(spec), *_memory_problems(spec), *_grid_problems(spec)]
 
 
 def _gene_problems(spec: "SearchSpec") -> list[Finding]:
@@ -86,6 +87,27 @@ def _engine_problems(spec: "SearchSpec") -> list[Finding]:
             "engine"
         )
         problems.append((("precision",), text, spec.precision))
+    return problems
+
+
+def _grid_problems(spec: "SearchSpec") -> list[Finding]:
+    if spec.algorithm.name != "grid":
+        return []
+    problems: list[Finding] = []
+    if "generations" in spec.algorithm.model_fields_set:
+        text = "a grid has as many generations as its points fill; remove it, or cut the grid with budget.evaluations"
+        problems.append((("algorithm", "generations"), text, spec.algorithm.generations))
+    rate = spec.space.learning_rate
+    if spec.has_training and isinstance(rate, FloatRange) and rate.points is None:
+        text = "a grid needs a finite number of learning rates; add 'points' to the range, or list them"
+        return [*problems, (("space", "learning_rate"), text, None)]
+    size = n_points(spec.space, has_training=spec.has_training)
+    if size > limits.MAX_GRID_POINTS and (spec.budget.evaluations or size) > limits.MAX_GRID_POINTS:
+        text = (
+            f"the grid has {size:,} points, and a grid search goes through at most {limits.MAX_GRID_POINTS:,}; take "
+            "fewer choices, or only the first points with budget.evaluations"
+        )
+        problems.append((("space",), text, None))
     return problems
 
 

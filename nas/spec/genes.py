@@ -4,7 +4,8 @@
     layers: [1, 2, 4]                          choices
     layers: {min: 1, max: 6}                   whole numbers from 1 to 6
     layers: [1, 2, {min: 4, max: 8}]           choices and ranges of whole numbers together
-    learning_rate: {min: 1e-3, max: 0.1, log: true}
+    learning_rate: {min: 1e-3, max: 0.1, log: true}            real numbers between
+    learning_rate: {min: 1e-3, max: 0.1, log: true, points: 5}  five of them, evenly spread, both ends included
     rotations: [ry, rz]                        fixed: a list of names is one value of this gene
     rotations: [[ry], [ry, rz]]                choices
 
@@ -54,13 +55,19 @@ class IntegerRange(BaseModel):
 
 
 class FloatRange(BaseModel):
-    """Real numbers from `min` to `max`; `log: true` spreads them evenly over orders of magnitude."""
+    """Real numbers from `min` to `max`; `log: true` spreads them evenly over orders of magnitude.
+
+    `points` makes it that many values, evenly spread, with both ends.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: float = Field(allow_inf_nan=False)
     max: float = Field(allow_inf_nan=False)
     log: StrictBool = False
+    points: StrictInt | None = Field(
+        default=None, ge=2, le=limits.MAX_CHOICES, description="values; all where left out"
+    )
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
@@ -206,14 +213,23 @@ Width = Annotated[StrictInt, Field(ge=1, le=limits.MAX_WIDTH)]
 Widths = Annotated[list[Width], Field(max_length=limits.MAX_HIDDEN_LAYERS)]
 
 
+def _spread(gene: FloatRange) -> tuple[float, ...]:
+    if gene.points is None:
+        raise TypeError("a FloatRange without points has no list of values")
+    shares = [i / (gene.points - 1) for i in range(gene.points)]
+    if gene.log:
+        return tuple(gene.min * (gene.max / gene.min) ** share for share in shares)
+    return tuple(gene.min + (gene.max - gene.min) * share for share in shares)
+
+
 def choices_of(gene: Any, *, is_nested: bool = False) -> tuple[Any, ...]:
     """Returns the values that a gene may take, in the order written; lists become tuples.
 
     Raises:
-        TypeError: the gene is a range of real numbers, which has no list of values.
+        TypeError: the gene is a range of real numbers without `points`, which has no list of values.
     """
     if isinstance(gene, FloatRange):
-        raise TypeError("a FloatRange has no list of values")
+        return _spread(gene)
     if isinstance(gene, IntegerRange):
         return tuple(_numbers(gene))
     if is_nested:

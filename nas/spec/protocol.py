@@ -61,10 +61,15 @@ class Protocol(BaseModel):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the protocol as JSON values, without settings that change nothing in it."""
+        """Returns the protocol as JSON values, without settings that change nothing in it.
+
+        What came later is left out while it has its default, so that the digests of earlier protocols stay.
+        """
         document = self.model_dump(mode="json")
         known = [METRICS[name] for name in self.metrics if name in METRICS]
         used = _FIRST_SETTINGS | {info.settings or info.name for info in known}
+        if self.settings.replicates > 1:
+            used = used | {"replicates"}
         document["settings"] = {name: block for name, block in document["settings"].items() if name in used}
         return document
 

@@ -14,6 +14,7 @@ from nas.spec.base import SpecModel
 from nas.spec.checks import find_problems
 from nas.spec.datasets import Dataset
 from nas.spec.engines import EngineName, Precision
+from nas.spec.grid import n_points
 from nas.spec.metrics import METRICS, Needs
 from nas.spec.objectives import Constraint, Objective
 from nas.spec.settings import MetricSettings
@@ -55,8 +56,18 @@ class SearchSpec(SpecModel):
     @property
     def n_planned(self) -> int:
         """Most candidates that the search may propose."""
-        most = self.algorithm.population * self.algorithm.generations
+        if self.algorithm.name == "grid":
+            most = n_points(self.space, has_training=self.has_training)
+        else:
+            most = self.algorithm.population * self.algorithm.generations
         return most if self.budget.evaluations is None else min(most, self.budget.evaluations)
+
+    @property
+    def n_generations(self) -> int:
+        """Most generations that the search may go through."""
+        if self.algorithm.name == "grid":
+            return -(-self.n_planned // self.algorithm.population)
+        return self.algorithm.generations
 
     @property
     def has_training(self) -> bool:

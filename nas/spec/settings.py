@@ -92,4 +92,11 @@ class MetricSettings(SpecModel):
     routing: RoutingSettings = RoutingSettings()
     error_rates: ErrorRates | None = Field(default=None, description="required by expected_success")
     shots_for_gradient: ShotSettings = ShotSettings()
+    replicates: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=limits.MAX_REPLICATES,
+        description="independent measurements of each sampled metric: the value is their mean, and each is kept; "
+        "training.replicates does the same for fits",
+    )
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")

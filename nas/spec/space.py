@@ -23,6 +23,7 @@ from nas.spec.genes import (
 
 LayerGene = Literal["rotations", "entangler", "topology"]
 
+
 _DEFAULT_ROTATIONS: RotationSet = ["ry", "rz"]
 
 

@@ -1,8 +1,9 @@
 """How candidates are fitted."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import BeforeValidator, Field, StrictInt
+from pydantic_core import PydanticCustomError
 
 from nas.spec import limits
 from nas.spec.base import SpecModel
@@ -10,10 +11,19 @@ from nas.spec.base import SpecModel
 Mode = Literal["full-hybrid", "quantum-only", "pure-quantum"]
 
 
+def _one_mode(value: Any) -> Any:
+    if isinstance(value, list):
+        # Gradient variances of two modes are different quantities, and one front must not mix them.
+        raise PydanticCustomError(
+            "one_mode", "a search has one training mode; `hqnas sweep` submits a search for each of a list"
+        )
+    return value
+
+
 class Training(SpecModel):
     """How a candidate is fitted. What is trained: everything, the circuit alone, or a circuit without layers around."""
 
-    mode: Mode = "full-hybrid"
+    mode: Annotated[Mode, BeforeValidator(_one_mode)] = "full-hybrid"
     epochs: StrictInt = Field(default=20, ge=1, le=limits.MAX_EPOCHS)
     batch_size: StrictInt = Field(default=32, ge=1, le=limits.MAX_BATCH_SIZE)
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"

@@ -1,6 +1,7 @@
 """The controller's steps over a real database, with made-up results: what is told, selected, proposed, and ended."""
 
 import hashlib
+import uuid
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from config.settings import Settings
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.states import CandidateState, EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Generation, Worker
-from nas.algorithms import losses_of, non_dominated
+from nas.algorithms import losses_of, non_dominated, std_errors_of
 from nas.calibration import Calibration
 from nas.spec import parse_spec
 from worker import controller
@@ -51,10 +52,16 @@ def reload(engine: Engine, search: Search) -> Search:
 
 def result_of(digest: str) -> dict[str, Any]:
     """Returns made-up metrics that depend on the genome alone; counts are integers, as in real results."""
-    a, b, c = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:3])
+    a, b, c, d, e = (byte / 255 for byte in hashlib.sha256(digest.encode()).digest()[:5])
     values: dict[str, float] = {"validation_accuracy": a, "expressibility": b, "gradient_variance": -2 * c}
     values["two_qubit_gates"] = round(10 * a)
-    return {"metrics": {name: {"value": v, "std_error": 0.0, "unit": "", "version": 1} for name, v in values.items()}}
+    errors = {"validation_accuracy": d / 4, "expressibility": e / 4, "gradient_variance": 0.1}
+    return {
+        "metrics": {
+            name: {"value": value, "std_error": errors.get(name, "exact"), "unit": "", "version": 1}
+            for name, value in values.items()
+        }
+    }
 
 
 def work_off(engine: Engine, *, fail_from: int = 256, limit: int | None = None) -> int:
@@ -101,14 +108,42 @@ def test_an_exact_count_beside_a_measured_objective_is_told(engine: Engine) -> N
     assert run(engine, submit(engine, objectives=objectives)).state == SearchState.FINISHED
 
 
-def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine) -> None:
-    search = run(engine, submit(engine))
+def expected_front(engine: Engine, search: Search, *, has_noise: bool) -> set[uuid.UUID]:
+    """Returns the ids of the non-dominated candidates, recomputed from all rows."""
     spec = parse_spec(SPEC)
     feasible = [one for one in candidates(engine, search) if one.violation == 0 and one.objectives is not None]
-    kept = non_dominated([losses_of(spec, one.objectives or []) for one in feasible])
-    expected = {one.id for one, is_kept in zip(feasible, kept, strict=True) if is_kept}
-    assert {one.id for one in candidates(engine, search) if one.on_front} == expected
+    losses = [losses_of(spec, one.objectives or []) for one in feasible]
+    errors = [std_errors_of(spec, one.metrics or {}) for one in feasible] if has_noise else None
+    return {one.id for one, is_kept in zip(feasible, non_dominated(losses, errors), strict=True) if is_kept}
+
+
+def front_ids(engine: Engine, search: Search) -> set[uuid.UUID]:
+    return {one.id for one in candidates(engine, search) if one.on_front}
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_the_front_is_the_non_dominated_set_of_all_feasible_candidates(engine: Engine, limit: int | None) -> None:
+    search = run(engine, submit(engine), limit=limit)
+    expected = expected_front(engine, search, has_noise=True)
+    assert front_ids(engine, search) == expected
     assert search.n_front == len(expected) > 1
+    assert expected > expected_front(engine, search, has_noise=False)
+
+
+def test_noise_can_be_ignored(engine: Engine) -> None:
+    search = run(engine, submit(engine, algorithm={"population": 6, "generations": 3, "noise": "ignore"}))
+    expected = expected_front(engine, search, has_noise=False)
+    assert front_ids(engine, search) == expected != expected_front(engine, search, has_noise=True)
+
+
+def test_a_search_stored_before_noise_counted_ignores_it(engine: Engine) -> None:
+    search = submit(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(spec=Search.spec.op("#-")(text("'{algorithm,noise}'"))))
+        work.commit()
+    search = run(engine, search)
+    assert search.state == SearchState.FINISHED
+    assert front_ids(engine, search) == expected_front(engine, search, has_noise=False)
 
 
 def test_the_front_and_its_revision_move_while_a_generation_is_under_way(engine: Engine) -> None:
@@ -172,6 +207,61 @@ def test_wall_time_ends_a_search_and_cancels_what_waits(engine: Engine) -> None:
 def test_a_space_that_is_used_up_ends_the_search(engine: Engine) -> None:
     search = run(engine, submit(engine, space={"qubits": [2, 3], "layers": [1, 2]}))
     assert (search.n_candidates, search.reason) == (4, "its space is used up: all 4 architectures were proposed")
+
+
+GRID: dict[str, Any] = {
+    "space": {"qubits": [2, 3, 4], "layers": [1, 2, 3]},
+    "algorithm": {"name": "grid", "population": 4},
+}
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_grid_is_gone_through_and_has_a_front_like_any_search(engine: Engine, limit: int | None) -> None:
+    search = run(engine, submit(engine, **GRID), limit=limit)
+    assert (search.state, search.reason) == (
+        SearchState.FINISHED,
+        "its grid is used up: all 9 architectures were proposed",
+    )
+    rows = candidates(engine, search)
+    assert [(one.genome["qubits"], one.genome["layers"]) for one in rows] == [
+        (q, n) for q in (2, 3, 4) for n in (1, 2, 3)
+    ]
+    assert [one.generation for one in rows] == [0] * 4 + [1] * 4 + [2]
+    assert front_ids(engine, search) == expected_front(engine, search, has_noise=True)
+
+
+def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None:
+    search = run(engine, submit(engine, **GRID))
+    point = search.reference_point
+    assert point is not None
+    assert search.hypervolume
+    feasible = [one.objectives for one in candidates(engine, search) if one.objectives and one.violation == 0]
+    assert all(point["validation_accuracy"] < accuracy for accuracy, _ in feasible)
+    assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
+
+
+def test_replicates_are_told_with_their_candidate(engine: Engine) -> None:
+    search = submit(engine, **GRID)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        (first, second) = work.session.scalars(select(Evaluation).order_by(Evaluation.sequence).limit(2))
+        for evaluation, values in ((first, [0.1, 0.3]), (second, [0.2])):
+            (claim,) = work.evaluations.claim([evaluation.id], worker="w", lease_s=60)
+            result = result_of(evaluation.genome_digest)
+            result["metrics"]["expressibility"] |= {"per_replicate": values}
+            work.evaluations.succeed(claim, result)
+        work.commit()
+    advance_all(engine)
+    told = [one.metrics or {} for one in candidates(engine, search)[:2]]
+    assert told[0]["expressibility"]["per_replicate"] == [0.1, 0.3]
+    assert "per_replicate" not in told[0]["validation_accuracy"]
+    assert "per_replicate" not in told[1]["expressibility"]
+
+
+def test_a_budget_cuts_a_grid(engine: Engine) -> None:
+    search = run(engine, submit(engine, **GRID, budget={"evaluations": 5}))
+    assert (search.n_candidates, search.reason) == (5, "its budget of 5 evaluations is used up")
+    assert search.hypervolume
 
 
 def test_a_space_that_no_architecture_satisfies_fails_with_the_reason(engine: Engine) -> None:

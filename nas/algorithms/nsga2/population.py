@@ -27,7 +27,7 @@ def to_problem(space: SearchSpace, n_objectives: int) -> Any:
 def to_population(
     members: list[Member], space: SearchSpace, n_objectives: int, *, rng: np.random.Generator | None = None
 ) -> Any:
-    """Returns the members as an evaluated pymoo population, in their order.
+    """Returns the members as an evaluated pymoo population, in their order, each with its `std_errors`.
 
     Genes without effect get random options if there is a generator: offspring in which they have one would otherwise
     all have the first.
@@ -38,6 +38,7 @@ def to_population(
         violation = member.violation if member.losses is not None else _FAILED
         individual = Individual(X=space.encode(member.genome, rng=rng), F=np.array(losses), G=np.array([violation]))
         individual.evaluated = {"F", "G"}
+        individual.set("std_errors", member.std_errors or (0.0,) * n_objectives)
         individuals.append(individual)
     return Population.create(*individuals)
 

@@ -22,6 +22,7 @@ COMMANDS = [
     "worker",
     "migrate",
     "submit",
+    "sweep",
     "watch",
     "list",
     "front",

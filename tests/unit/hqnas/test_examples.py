@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hqnas.client import read_document
+from hqnas.client import read_document, searches_of
 from nas.spec import SearchSpec, parse_spec
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -18,12 +18,14 @@ def spec_of(name: str) -> SearchSpec:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_example_is_a_valid_spec(path: Path) -> None:
-    parse_spec(read_document(path))
+    for document in searches_of(read_document(path)):
+        parse_spec(document)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_example_says_how_to_submit_it(path: Path) -> None:
-    assert f"hqnas submit examples/{path.name}" in path.read_text()
+    command = "sweep" if isinstance(read_document(path).get("training", {}).get("mode"), list) else "submit"
+    assert f"hqnas {command} examples/{path.name}" in path.read_text()
 
 
 def test_examples_are_all_there() -> None:
@@ -32,6 +34,7 @@ def test_examples_are_all_there() -> None:
         "digits",
         "paper-full-hybrid",
         "paper-quantum-only",
+        "paper-sweep",
         "synthetic-binary",
         "templates",
         "wine",
@@ -67,7 +70,16 @@ def test_paper_pair_compares_the_two_modes() -> None:
     assert modes == ["full-hybrid", "quantum-only"]
 
 
-@pytest.mark.parametrize("name", ["paper-full-hybrid.yaml", "paper-quantum-only.yaml"])
+def test_paper_sweep_measures_the_same_grid_in_all_three_modes() -> None:
+    searches = [parse_spec(document) for document in searches_of(read_document(EXAMPLES / "paper-sweep.yaml"))]
+
+    assert [spec.training.mode for spec in searches] == ["pure-quantum", "quantum-only", "full-hybrid"]
+    assert {spec.algorithm.name for spec in searches} == {"grid"}
+    assert [spec.n_planned for spec in searches] == [36, 36, 36]
+    assert {spec.metrics.replicates for spec in searches} == {3}
+
+
+@pytest.mark.parametrize("name", ["paper-full-hybrid.yaml", "paper-quantum-only.yaml", "paper-sweep.yaml"])
 def test_paper_pair_claims_no_numbers_of_the_paper(name: str) -> None:
     text = " ".join((EXAMPLES / name).read_text().replace("#", " ").split())
 

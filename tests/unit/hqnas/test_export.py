@@ -9,6 +9,7 @@ import pytest
 
 from hqnas.client.results import Candidate, Generation, Objective, Search
 from hqnas.export import CannotExport, architecture, gene_of, gene_text, picture, to_csv, write_file
+from hqnas.export.picture import steps
 
 ACCURACY = Objective("validation_accuracy", "maximize", "share")
 EXPRESSIBILITY = Objective("expressibility", "minimize", "nats")
@@ -42,6 +43,15 @@ def test_csv_does_not_depend_on_the_order_of_candidates(candidates: list[Candida
     objectives = (ACCURACY, EXPRESSIBILITY)
 
     assert to_csv(candidates, objectives) == to_csv(candidates[::-1], objectives)
+
+
+def test_csv_has_the_single_values_of_what_was_measured_more_than_once(documents: Any) -> None:
+    document = documents.candidate(0, accuracy=0.9, expressibility=0.2)
+    document["metrics"]["expressibility"] |= {"per_replicate": [0.1, 0.3]}
+    (row,) = rows(to_csv([Candidate.from_json(document)], (ACCURACY, EXPRESSIBILITY)))
+
+    assert row["expressibility_per_replicate"] == "0.1 0.3"
+    assert "validation_accuracy_per_replicate" not in row
 
 
 def test_csv_holds_no_id_and_no_time(candidates: list[Candidate], documents: Any) -> None:
@@ -197,8 +207,8 @@ def a_picture(
         document = documents.candidate(i, accuracy=0.5 + i / 20, expressibility=0.1 * 3**i, is_on_front=i > 3)
         document["objectives"] |= {"gradient_variance": -i, "two_qubit_gates": i, "layers": 1, "flops": 9}
         candidates.append(Candidate.from_json(document))
-    steps = documents.generations if generations is None else generations
-    return picture(search, candidates, [Generation.from_json(step) for step in steps], best=candidates[-1])
+    history = documents.generations if generations is None else generations
+    return picture(search, candidates, [Generation.from_json(one) for one in history], best=candidates[-1])
 
 
 COUNTS = tuple(Objective(name, "minimize", "count") for name in ("two_qubit_gates", "layers", "flops"))
@@ -209,6 +219,10 @@ def test_picture_is_drawn_for_any_number_of_objectives(documents: Any, n_objecti
     objectives = (ACCURACY, EXPRESSIBILITY, TRAINABILITY, *COUNTS)[:n_objectives]
 
     assert a_picture(documents, objectives).startswith(b"\x89PNG")
+
+
+def test_stairs_go_through_the_best_values_alone(candidates: list[Candidate]) -> None:
+    assert steps(candidates, EXPRESSIBILITY, ACCURACY) == [(0.1, 0.9), (0.8, 0.95)]
 
 
 def test_equal_results_give_equal_pictures(documents: Any) -> None:

@@ -1,6 +1,7 @@
 """NSGA-II: what is proposed is valid and new, and the same seed proposes the same."""
 
 import hashlib
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from strategies import specs
 
 from nas.algorithms import Member, hypervolume, non_dominated, propose, reference_point, select
 from nas.algorithms import generation as generation_module
+from nas.algorithms.drawing import every_genome
 from nas.algorithms.generation import is_allowed
 from nas.circuits import Architecture
 from nas.space import Genome, SearchSpace
 from nas.spec import SearchSpec, parse_spec
+from nas.spec.genes import FloatRange
+from nas.spec.grid import n_points
 
 
 def measured(genome: Genome) -> Member:
@@ -28,7 +32,7 @@ def run(spec: SearchSpec) -> list[list[Genome]]:
     generations: list[list[Genome]] = []
     survivors: list[Member] = []
     seen: set[str] = set()
-    for generation in range(spec.algorithm.generations):
+    for generation in range(spec.n_generations):
         genomes = propose(spec, generation=generation, survivors=survivors, seen=seen, n_proposed=len(seen))
         if not genomes:
             break
@@ -145,6 +149,70 @@ def test_a_small_space_is_proposed_to_the_last_genome() -> None:
     assert sum(map(len, run(spec))) == 7 * 16
 
 
+GRID: dict[str, Any] = {
+    "space": {
+        "qubits": {"min": 1, "max": 3},
+        "layers": [2, 1],
+        "topology": ["ring", "none", "linear"],
+        "entangler": ["cz", "cnot"],
+        "learning_rate": {"min": 0.001, "max": 0.1, "log": True, "points": 3},
+    },
+    "algorithm": {"name": "grid", "population": 8},
+}
+
+
+def test_a_grid_is_every_architecture_once_in_the_order_of_its_points() -> None:
+    generations = run(a_spec(**GRID))
+    found = [genome for generation in generations for genome in generation]
+    assert {len(generation) for generation in generations[:-1]} == {8}
+    # One qubit has no entangler, two have one wiring, and the gate of a missing entangler has no effect.
+    wirings = {1: ["none"], 2: ["none", "linear"], 3: ["none", "linear", "ring"]}
+    expected = {
+        (qubits, layers, topology, None if topology == "none" else gate, rate)
+        for qubits, layers, gate, rate in itertools.product([1, 2, 3], [1, 2], ["cz", "cnot"], [0.001, 0.01, 0.1])
+        for topology in wirings[qubits]
+    }
+    points = [(g.qubits, g.layers, g.topology[0], g.entangler[0], g.learning_rate) for g in found]
+    assert len(points) == len(set(points))
+    assert set(points) == expected
+    assert [point[:2] for point in points] == sorted(point[:2] for point in points)
+    # The entangler is the slower gene, and values stand in the order written: the ring with cz comes first.
+    assert [point[2:] for point in points if point[:2] == (3, 1)][:4] == [
+        ("ring", "cz", 0.001), ("ring", "cz", 0.01), ("ring", "cz", 0.1), ("none", None, 0.001)
+    ]  # fmt: skip
+
+
+def test_a_grid_with_genes_of_layers_is_every_architecture_once() -> None:
+    space = {"qubits": 2, "layers": [1, 2, 3], "entangler": ["cz", "cnot"], "per_layer": ["entangler"]}
+    spec = a_spec(space=space, algorithm={"name": "grid"})
+    assert sum(map(len, run(spec))) == spec.n_planned == 2 + 4 + 8
+
+
+def test_a_grid_leaves_out_what_breaks_a_bound_on_exact_costs() -> None:
+    constraints = [{"metric": "two_qubit_gates", "at_most": 2}]
+    every = [genome for generation in run(a_spec(**GRID)) for genome in generation]
+    spec = a_spec(**GRID, constraints=constraints)
+    allowed = [genome for genome in every if is_allowed(spec, genome)]
+    assert 0 < len(allowed) < len(every)
+    assert [genome for generation in run(spec) for genome in generation] == allowed
+
+
+def test_a_grid_is_cut_by_the_budget_after_its_first_points() -> None:
+    every = [genome for generation in run(a_spec(**GRID)) for genome in generation]
+    cut = [genome for generation in run(a_spec(**GRID, budget={"evaluations": 13})) for genome in generation]
+    assert cut == every[:13]
+
+
+@given(specs())
+def test_the_size_of_a_grid_is_the_number_of_its_points(spec: SearchSpec) -> None:
+    rate = spec.space.learning_rate
+    if isinstance(rate, FloatRange):
+        spec = spec.model_copy(update={"space": spec.space.model_copy(update={"learning_rate": 0.1})})
+    size = n_points(spec.space, has_training=spec.has_training)
+    few = 500
+    assert sum(1 for _ in itertools.islice(every_genome(SearchSpace.from_spec(spec)), few)) == min(size, few)
+
+
 def test_a_budget_is_not_exceeded_by_one_candidate() -> None:
     assert [len(generation) for generation in run(a_spec(budget={"evaluations": 50}))] == [20, 20, 10]
 
@@ -183,6 +251,39 @@ def test_survivors_are_feasible_before_failed() -> None:
     members += [Member(space.sample(rng), (5.0 + i, 5.0 - i), 0.0) for i in range(3)]
     members += [Member(space.sample(rng), (0.0, 0.0), 2.0)]
     assert select(spec, generation=0, members=members)[-4:] == [4, 5, 6, 7]
+
+
+def crowded_and_noisy(spec: SearchSpec) -> list[Member]:
+    """Two ends, two neighbours between, and one that a neighbour is ahead of in both, by less than the noise."""
+    space, rng = SearchSpace.from_spec(spec), np.random.default_rng(0)
+    losses = [(0.0, 10.0), (10.0, 0.0), (5.0, 5.0), (5.05, 4.95), (5.5, 9.0)]
+    return [Member(space.sample(rng), one, 0.0, std_errors=(3.0, 3.0)) for one in losses]
+
+
+def test_a_candidate_behind_by_less_than_the_noise_has_the_rank_of_the_best() -> None:
+    spec = a_spec(algorithm={"population": 4})
+    assert 4 in select(spec, generation=0, members=crowded_and_noisy(spec))
+
+
+def test_noise_can_be_ignored_in_the_selection() -> None:
+    spec = a_spec(algorithm={"population": 4, "noise": "ignore"})
+    assert select(spec, generation=0, members=crowded_and_noisy(spec)) == [0, 1, 2, 3]
+
+
+def test_noise_of_infeasible_and_failed_members_does_no_harm() -> None:
+    spec = a_spec(algorithm={"population": 4})
+    members = crowded_and_noisy(spec)
+    space, rng = SearchSpace.from_spec(spec), np.random.default_rng(1)
+    members[1:1] = [Member(space.sample(rng), None, 0.0), Member(space.sample(rng), (0.0, 0.0), 1.0, (3.0, 3.0))]
+    assert not {1, 2} & set(select(spec, generation=0, members=members))
+
+
+def test_a_noisy_search_proposes_from_its_survivors() -> None:
+    spec = a_spec()
+    first = propose(spec, generation=0, survivors=[], seen=set(), n_proposed=0)
+    noisy = [Member(genome, (float(i), float(-i)), 0.0, (2.0, 2.0)) for i, genome in enumerate(first)]
+    seen = {genome.digest for genome in first}
+    assert len(propose(spec, generation=1, survivors=noisy, seen=seen, n_proposed=len(seen))) == 20
 
 
 def test_non_dominated_keeps_equal_points() -> None:
