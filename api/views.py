@@ -148,7 +148,7 @@ def _objectives(spec: SearchSpec) -> list[ObjectiveDocument]:
         ObjectiveDocument(
             metric=objective.metric,
             goal="maximize" if objective.is_maximized else "minimize",
-            unit=objective.info.unit,
+            unit=objective.info.unit_of(spec.dataset.task),
         )
         for objective in spec.objectives
     ]

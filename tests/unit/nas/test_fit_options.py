@@ -150,6 +150,12 @@ def test_a_swept_rate_gives_what_a_sweep_of_it_alone_gives():
     assert alone.curves == together.curves
 
 
+def test_all_rates_of_a_sweep_start_from_the_same_parameters():
+    found = evaluate(*only(case(training={"learning_rate": [1e-12, 2e-12], "epochs": 1})))
+    first, second = (trial["validation_loss"] for trial in found.training["sweep"])
+    assert first == pytest.approx(second, abs=1e-9)  # rates of nearly 0 leave the parameters where they are
+
+
 def test_a_sweep_judges_a_rate_by_all_replicates():
     found = evaluate(*only(case(training={"learning_rate": SWEEP, "replicates": 2})))
     assert len(found.curves) == 2
@@ -194,7 +200,9 @@ def test_a_regression_is_learnt_in_every_mode(dataset, mode):
 
 
 def test_a_full_hybrid_explains_more_of_a_target_than_its_mean():
-    found = evaluate(*only(case(dataset="diabetes", training={"learning_rate": [0.1]}, also=["validation_r2"])))
+    found = evaluate(
+        *only(case(dataset="diabetes", training={"learning_rate": [0.1], "epochs": 20}, also=["validation_r2"]))
+    )
     assert found.metrics["validation_r2"].value > 0.2  # linear regression has about 0.45 here
     assert found.metrics["validation_loss"].value < 0.9
 

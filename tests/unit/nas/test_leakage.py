@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from nas.evaluation import evaluate
@@ -170,17 +171,40 @@ def test_a_tripwire_is_seen_by_whatever_scales(monkeypatch):
         np.concatenate([np.zeros(1), Tripwire()])
 
 
+def poisoned(dataset):
+    """Returns the table with NaN in the rows of the test split, and in its targets; classes stratify, and stay."""
+    x, y = SOURCES[dataset.name](dataset)
+    has_classes = dataset.task == "classification"
+    _, of_test = datasets.train_test_split(
+        np.arange(len(y)),
+        test_size=datasets.TEST_SHARE,
+        stratify=y if has_classes else None,
+        random_state=datasets.SPLIT_SEED,
+    )
+    x, y = x.copy(), y.copy()
+    x[of_test] = np.nan
+    if not has_classes:
+        y[of_test] = np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_test_rows_that_are_no_numbers_change_no_split(monkeypatch, name):
+    dataset = Dataset.model_validate({"name": name, "reduce": {"pca": 2}})
+    expected = load.__wrapped__(dataset)
+    table = poisoned(dataset)
+    monkeypatch.setitem(SOURCES, name, lambda _: table)
+    found = load.__wrapped__(dataset)
+    for part in ("train_x", "train_y", "validation_x", "validation_y"):
+        assert torch.equal(getattr(found, part), getattr(expected, part))
+    assert found.preparation == expected.preparation
+
+
 @pytest.mark.parametrize("name", ["wine", "diabetes"])
 def test_test_rows_that_are_no_numbers_change_no_result(monkeypatch, name):
     spec = everything(name, "full-hybrid")
     expected = measured(spec).to_json()
-    x, y = SOURCES[name](spec.dataset)
-    strata = y if spec.dataset.task == "classification" else None
-    _, of_test = datasets.train_test_split(
-        np.arange(len(y)), test_size=datasets.TEST_SHARE, stratify=strata, random_state=datasets.SPLIT_SEED
-    )
-    poisoned = x.copy()
-    poisoned[of_test] = np.nan
-    monkeypatch.setitem(SOURCES, name, lambda _: (poisoned, y))
+    table = poisoned(spec.dataset)
+    monkeypatch.setitem(SOURCES, name, lambda _: table)
     monkeypatch.setattr("nas.evaluation.load", load.__wrapped__)
     assert measured(spec).to_json() == expected
