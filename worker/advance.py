@@ -92,6 +92,8 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
         leave=[one for one in known if one not in ids],
     )
     search.n_front = len(kept)
+    told = [outcome.candidate_id for outcome in outcomes]
+    work.evaluations.drop_weights([one for one in (*known, *told) if one not in ids])
     _measure_front(search, spec, [point.losses for point in kept])
 
 
@@ -248,6 +250,7 @@ def _losses(candidate: Candidate, spec: SearchSpec) -> tuple[float, ...]:
 def _end(work: UnitOfWork, search: Search, state: SearchState, reason: str) -> None:
     work.searches.end(search, state, reason)
     work.evaluations.cancel_unwanted(search.id)
+    work.evaluations.drop_weights_of(search.id)
     log.info("search_ended", search_id=str(search.id), state=str(state), reason=reason)
 
 

@@ -85,6 +85,7 @@ app.command(rich_help_panel=_SEARCH, epilog=searches.SHOW_EXAMPLE)(searches.show
 app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
 app.command(rich_help_panel=_SEARCH, epilog=REPORT_EXAMPLE)(report)
+app.command(rich_help_panel=_SEARCH, epilog=searches.WEIGHTS_EXAMPLE)(searches.weights)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
 app.command(rich_help_panel=_MEASURE, epilog=CIRCUIT_EXAMPLE)(circuit)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

@@ -6,6 +6,16 @@ A CSV depends on nothing but the search's results: two equal searches give files
 from hqnas.export.files import CannotExport, write_file
 from hqnas.export.genes import architecture, gene_of, gene_text
 from hqnas.export.picture import picture
-from hqnas.export.table import to_csv, to_json
+from hqnas.export.table import curves_to_csv, to_csv, to_json
 
-__all__ = ["CannotExport", "architecture", "gene_of", "gene_text", "picture", "to_csv", "to_json", "write_file"]
+__all__ = [
+    "CannotExport",
+    "architecture",
+    "curves_to_csv",
+    "gene_of",
+    "gene_text",
+    "picture",
+    "to_csv",
+    "to_json",
+    "write_file",
+]

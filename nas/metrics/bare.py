@@ -72,6 +72,20 @@ class BareCircuit:
         raise UndefinedMetric(f"task performance {_NO_NETWORK}")
 
     @property
+    def noisy(self) -> NoReturn:
+        """None: a circuit is not fitted."""
+        raise UndefinedMetric(f"accuracy {_NO_NETWORK}")
+
+    @property
+    def under_shots(self) -> NoReturn:
+        """None: a circuit is not fitted."""
+        raise UndefinedMetric(f"accuracy {_NO_NETWORK}")
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Returns its generator for a purpose, as `rngs` does."""
+        return self.rngs(purpose)[0]
+
+    @property
     def training_protocol(self) -> NoReturn:
         """None: a circuit is not fitted."""
         raise UndefinedMetric(f"task performance {_NO_NETWORK}")

@@ -65,7 +65,8 @@ class Protocol(BaseModel):
 
         What came later is left out while it has its default, so that the digests of earlier protocols stay.
         """
-        document = self.model_dump(mode="json")
+        parts = {"dataset": self.dataset, "training": self.training}
+        document = {**self.model_dump(mode="json"), **{name: part.to_identity() for name, part in parts.items()}}
         known = [METRICS[name] for name in self.metrics if name in METRICS]
         used = _FIRST_SETTINGS | {info.settings or info.name for info in known}
         if self.settings.replicates > 1:

@@ -25,6 +25,7 @@ from nas.metrics.measurement import Measurement
 from nas.metrics.registry import MEASURES
 from nas.space import SearchSpace
 from nas.spec import METRICS, Needs, Protocol, parse_spec
+from nas.spec.datasets import DATASETS
 from nas.spec.settings import MetricSettings
 
 SIGMAS = 5.0  # a false alarm once in two million
@@ -42,6 +43,11 @@ ESTIMATED = [
 
 BOUNDS = {
     "validation_accuracy": (0.0, 1.0),
+    "validation_f1": (0.0, 1.0),
+    "validation_auc": (0.0, 1.0),
+    "validation_r2": (-math.inf, 1.0),
+    "noisy_accuracy": (0.0, 1.0),
+    "shot_accuracy": (0.0, 1.0),
     "entangling_capability": (0.0, 1.0),
     "dead_parameters": (0.0, 1.0),
     "gradient_variance": (-math.inf, 1.0),
@@ -87,18 +93,27 @@ def as_it_is(circuit):
     return circuit
 
 
-@lru_cache
 def evaluated(seed=0, change=as_it_is, samples=200):
+    """Every metric on a classification, and on a regression those that only it has."""
+    return {
+        **evaluated_on("friedman1", "validation_loss", seed, change, samples),
+        **evaluated_on("moons", "validation_accuracy", seed, change, samples),
+    }
+
+
+@lru_cache
+def evaluated_on(dataset, objective, seed, change, samples):
+    task = DATASETS[dataset].task
     spec = parse_spec(
         {
             "name": "contract",
-            "dataset": {"name": "moons", "samples": 60},
+            "dataset": {"name": dataset, "samples": 60},
             "space": {"qubits": 2, "layers": 1, "entangler": "crx", "observable": "xyz-all", "learning_rate": 0.05},
             "training": {"epochs": 2, "seed": seed},
-            "objectives": [{"metric": "validation_accuracy"}],
+            "objectives": [{"metric": objective}],
             "engine": "batched",
             "metrics": {
-                "also": [name for name, info in METRICS.items() if not info.is_always_measured],
+                "also": [n for n, info in METRICS.items() if not info.is_always_measured and task in info.tasks],
                 "expressibility": {"samples": samples},
                 "entangling_capability": {"samples": samples},
                 "gradient_variance": {"samples": samples, "batch_size": 4},
@@ -223,7 +238,7 @@ def again():
     return evaluated.__wrapped__()
 
 
-@pytest.mark.parametrize("name", [*ESTIMATED, "validation_loss"])
+@pytest.mark.parametrize("name", [*ESTIMATED, "validation_loss", "validation_r2"])
 def test_another_seed_gives_another_value(name):
     assert evaluated(0)[name].value != evaluated(1)[name].value
 

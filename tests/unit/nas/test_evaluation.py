@@ -16,7 +16,7 @@ from nas.metrics.registry import _of_its_own_file
 from nas.space import SearchSpace
 from nas.spec import METRICS, Protocol, parse_spec
 
-ALL = [name for name, info in METRICS.items() if not info.is_static]
+ALL = [name for name, info in METRICS.items() if not info.is_static and "classification" in info.tasks]
 NOT_PURE = ("gradient_variance_quantum", "gradient_variance_hybrid")
 AGREEMENT = 1e-8  # of engines after a few steps of training
 
