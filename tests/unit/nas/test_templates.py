@@ -49,8 +49,8 @@ def circuit(template: str, qubits: int, layers: int) -> Circuit:
     return Circuit(qubits, whole.operations[qubits:], whole.observables)
 
 
-#: Figure 2 of the paper read off by hand: gates, then wires; of two wires the control stands first. Circuit 10 has RY
-#: once in front of its layers.
+#: Figure 2 of the paper at four qubits, as several independent implementations of it agree: gates, then wires; of two
+#: wires the control stands first. Circuit 10 has RY once in front of its layers.
 FIGURE_2 = {
     1: "rx 0 1 2 3  rz 0 1 2 3",
     2: "rx 0 1 2 3  rz 0 1 2 3  cx 32 21 10",
@@ -86,8 +86,8 @@ def test_sim_circuits_have_the_gates_of_figure_2_in_their_order(number: int) -> 
     assert [(o.gate, o.wires) for o in circuit(f"sim-{number}", 4, 1).operations] == gates
 
 
-#: Parameters and two-qubit gates of d layers on n qubits, from the paper's table of circuit costs. The second ring of
-#: circuits 13 to 15 has range 3 there, which is a ring of n gates where 3 does not divide n.
+#: Parameters and two-qubit gates of d layers on n qubits, as implementations quote the paper's table of costs. The
+#: second ring of circuits 13 to 15 has range 3 there, which is a ring of n gates where 3 does not divide n.
 COSTS = {
     1: lambda n, d: (2 * n * d, 0),
     2: lambda n, d: (2 * n * d, (n - 1) * d),
@@ -229,7 +229,7 @@ def expressibilities(*templates: str, layers: int) -> list[tuple[float, float]]:
     ]
 
 
-#: Orders that the paper reports at one layer: better first.
+#: One layer, better first: CRX before CRZ in the same arrangement, as the paper's abstract says; and the extremes.
 ORDERS = [("sim-6", "sim-5"), ("sim-14", "sim-13"), ("sim-4", "sim-3"), ("sim-19", "sim-18"), ("sim-14", "sim-1")]
 
 
