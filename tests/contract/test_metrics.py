@@ -55,8 +55,8 @@ BOUNDS = {
     "gradient_variance_quantum": (-math.inf, 1.0),
     "gradient_variance_hybrid": (-math.inf, 1.0),
     "expressibility": (-0.1, math.inf),
-    "frame_potential": (1.0, 10.0),  # Welch's bound, and that of a circuit with one state: N(N + 1)/2
-    "quantum_fisher_rank": (0, 6),  # 2N − 2 for two qubits
+    "frame_potential": (1.0, 36.0),  # Welch's bound, and that of a circuit with one state: N(N + 1)/2
+    "quantum_fisher_rank": (0, 14),  # 2N − 2 for three qubits
     "expected_success": (0.0, 1.0),
 }
 
@@ -108,7 +108,7 @@ def evaluated_on(dataset, objective, seed, change, samples):
         {
             "name": "contract",
             "dataset": {"name": dataset, "samples": 60},
-            "space": {"qubits": 2, "layers": 1, "entangler": "crx", "observable": "xyz-all", "learning_rate": 0.05},
+            "space": {"qubits": 3, "layers": 1, "entangler": "crx", "observable": "xyz-all", "learning_rate": 0.05},
             "training": {"epochs": 2, "seed": seed},
             "objectives": [{"metric": objective}],
             "engine": "batched",
@@ -183,9 +183,9 @@ KNOWN = {
     "shots_for_gradient": (bare(TOFFOLI), 2 * 100),  # Z and XX are read apart
     "routed_two_qubit_gates": (bare(FAR), 2 * 3 + 2),  # two SWAPs bring 3 to 0, and it stays
     "routed_depth": (bare(FAR), 2 * 3 + 2),
-    # Of the network of `evaluated`: two angles in, two observables of three axes out, two classes.
+    # Of the network of `evaluated`: three angles in, three observables of three axes out, two classes.
     "layers": (None, 1),
-    "classical_parameters": (None, (2 * 2 + 2) + (6 * 2 + 2)),
+    "classical_parameters": (None, (2 * 3 + 3) + (9 * 2 + 2)),
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from known_circuits import layers, rotation
 from strategies import circuits
 
-from nas.circuits import Angle, Circuit, Operation
+from nas.circuits import GATES, Angle, Circuit, Operation
 from nas.engines import make_engine
 from nas.errors import BeyondMetric, UndefinedMetric
 from nas.metrics.quantum_fisher_rank import fisher_spectra, quantum_fisher_rank_of, spectra
@@ -45,6 +45,19 @@ def test_the_spectrum_is_that_of_finite_differences(circuit, seed):
     weights = draw_weights([circuit], 2, [rng(seed)])[0].numpy()
     for roots, row in zip(found.roots, weights, strict=True):
         np.testing.assert_allclose(roots**2, by_differences(circuit, row), atol=1e-6)
+
+
+def test_every_gate_with_an_angle_has_its_own_derivative():
+    """All of them in one circuit, so that a wrong phase of one shows against the others."""
+    start = tuple(Operation("ry", (wire,), Angle(0.4 + wire)) for wire in range(3))
+    gates = [gate for gate in GATES.values() if gate.has_angle]
+    operations = tuple(
+        Operation(gate.name, (i % 3, (i + 1) % 3)[: gate.n_wires], Angle(weight=i)) for i, gate in enumerate(gates)
+    )
+    circuit = Circuit(3, start + operations, ())
+    (row,) = draw_weights([circuit], 1, [rng()])[0].numpy()
+    found = spectra(circuit, ENGINE, n_draws=1, rng=rng())
+    np.testing.assert_allclose(found.roots[0] ** 2, by_differences(circuit, row), atol=1e-6)
 
 
 def test_a_circuit_without_weights_moves_nowhere():
