@@ -164,7 +164,7 @@ def _draw_stairs(axes: "Axes", front: Sequence[Candidate], x: Objective, y: Obje
 def steps(front: Sequence[Candidate], x: Objective, y: Objective) -> list[tuple[float, float]]:
     """Returns the values of the members that no other is as good as in both objectives, in the order of x.
 
-    The other members are on the front for the sake of their errors.
+    The other members are behind by less than the errors.
     """
     found: list[tuple[float, float]] = []
     best = math.inf
