@@ -39,7 +39,7 @@ class ProgressDocument(BaseModel):
     planned: int = Field(description="most candidates that the search may propose")
     evaluations_per_second: float | None = Field(description="over the last minute")
     time_left_s: float | None = Field(description="at that rate, in seconds")
-    hypervolume: float | None = Field(description="of the front, up to the reference point")
+    hypervolume: float | None = Field(description="of the values found, up to the reference point")
     front_size: int
 
 

@@ -24,6 +24,14 @@ class Told:
     error: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The candidates on a front, and those that it and every later front may consist of, by id."""
+
+    members: frozenset[uuid.UUID]
+    contenders: frozenset[uuid.UUID]
+
+
 class Candidates:
     """The candidates of searches, always in (generation, index) order."""
 
@@ -132,15 +140,28 @@ class Candidates:
         )
         return list(self._session.scalars(statement))
 
-    def move_front(self, search_id: uuid.UUID, *, enter: list[uuid.UUID], leave: list[uuid.UUID]) -> None:
-        """Puts candidates on the front and takes others off it."""
-        for ids, on_front in ((leave, False), (enter, True)):
-            if ids:
-                self._session.execute(
-                    update(Candidate)
-                    .where(Candidate.search_id == search_id, Candidate.id.in_(ids))
-                    .values(on_front=on_front)
-                )
+    def contenders(self, search_id: uuid.UUID) -> list[Candidate]:
+        """Returns the candidates that a front may consist of, those on it included, in (generation, index) order."""
+        statement = (
+            select(Candidate)
+            .where(Candidate.search_id == search_id, Candidate.is_contender)
+            .order_by(Candidate.generation, Candidate.index)
+        )
+        return list(self._session.scalars(statement))
+
+    def move_front(self, search_id: uuid.UUID, *, before: Front, after: Front) -> None:
+        """Marks candidates as contenders and as on the front, and takes the marks off others; writes what changes."""
+        for column, were, are in (
+            (Candidate.on_front, before.members, after.members),
+            (Candidate.is_contender, before.contenders, after.contenders),
+        ):
+            for ids, is_in in ((were - are, False), (are - were, True)):
+                if ids:
+                    self._session.execute(
+                        update(Candidate)
+                        .where(Candidate.search_id == search_id, Candidate.id.in_(ids))
+                        .values({column: is_in})
+                    )
 
     def page(self, search_id: uuid.UUID, *, limit: int, after: tuple[int, int] | None) -> list[Candidate]:
         """Returns up to `limit` candidates in (generation, index) order, after the given one."""

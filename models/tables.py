@@ -106,9 +106,11 @@ class Candidate(Base):
         UniqueConstraint("search_id", "generation", "index"),
         UniqueConstraint("search_id", "digest"),
         CheckConstraint("(state = 'evaluated') = (objectives IS NOT NULL)", name="objectives"),
+        CheckConstraint("NOT is_contender OR (state = 'evaluated' AND violation = 0)", name="contender"),
         CheckConstraint("NOT on_front OR (state = 'evaluated' AND violation = 0)", name="front"),
         Index("ix_candidates_waiting", "search_id", postgresql_where=text("state = 'waiting'")),
         Index("ix_candidates_front", "search_id", postgresql_where=text("on_front")),
+        Index("ix_candidates_contenders", "search_id", postgresql_where=text("is_contender")),
         Index("ix_candidates_survivors", "search_id", postgresql_where=text("is_survivor")),
         Index("ix_candidates_settled", "search_id", "settled_at"),
         Index("ix_candidates_evaluation_id", "evaluation_id"),
@@ -130,6 +132,7 @@ class Candidate(Base):
     error: Mapped[dict[str, Any] | None]
     is_cached: Mapped[bool] = mapped_column(default=False)
     is_survivor: Mapped[bool] = mapped_column(default=False)
+    is_contender: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  #: may be on a later front
     on_front: Mapped[bool] = mapped_column(default=False)
     settled_at: Mapped[datetime | None]
 

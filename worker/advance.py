@@ -7,16 +7,18 @@ propose    the next generation; or the search ends
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
 import structlog
 
 from models import Candidate, Evaluation, Search, UnitOfWork
-from models.candidates import Told
+from models.candidates import Front, Told
 from models.states import CandidateState, EvaluationState, SearchState
 from nas.algorithms import (
     Member,
+    contenders,
     hypervolume,
     losses_of,
     non_dominated,
@@ -75,26 +77,25 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
     if not outcomes:
         return
     work.candidates.tell(search, outcomes)
-    # Dominance is a strict partial order, so the front and the news are all that can be on the new front.
-    front = [_Point.of(candidate, spec) for candidate in work.candidates.front(search.id)]
-    known = {point.candidate_id for point in front}
+    # The contenders and the news are all that a front can consist of, in whichever order results land.
+    rows = work.candidates.contenders(search.id)
     news = [
         _Point(told.candidate_id, losses_of(spec, told.objectives), std_errors_of(spec, told.metrics or {}))
         for told in outcomes
         if told.objectives is not None and told.violation == 0
     ]
-    points = [*front, *news]
-    kept = _undominated(points, spec)
-    ids = {point.candidate_id for point in kept}
+    points = _chosen([*(_Point.of(row, spec) for row in rows), *news], spec, contenders)
+    front = _chosen(points, spec, non_dominated)
     work.candidates.move_front(
         search.id,
-        enter=[point.candidate_id for point in kept if point.candidate_id not in known],
-        leave=[one for one in known if one not in ids],
+        before=Front(frozenset(row.id for row in rows if row.on_front), frozenset(row.id for row in rows)),
+        after=Front(frozenset(one.candidate_id for one in front), frozenset(one.candidate_id for one in points)),
     )
-    search.n_front = len(kept)
+    search.n_front = len(front)
+    ids = {point.candidate_id for point in front}
     told = [outcome.candidate_id for outcome in outcomes]
-    work.evaluations.drop_weights([one for one in (*known, *told) if one not in ids])
-    _measure_front(search, spec, [point.losses for point in kept])
+    work.evaluations.drop_weights([one for one in (*(row.id for row in rows), *told) if one not in ids])
+    _measure_front(search, spec, [point.losses for point in points])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,10 @@ class _Point:
         return cls(candidate.id, _losses(candidate, spec), std_errors_of(spec, candidate.metrics or {}))
 
 
-def _undominated(points: list[_Point], spec: SearchSpec) -> list[_Point]:
+def _chosen(points: list[_Point], spec: SearchSpec, which: Callable[..., list[bool]]) -> list[_Point]:
     std_errors = None if spec.algorithm.noise == "ignore" else [point.std_errors for point in points]
-    are_kept = non_dominated([point.losses for point in points], std_errors)
-    return [point for point, is_kept in zip(points, are_kept, strict=True) if is_kept]
+    are_chosen = which([point.losses for point in points], std_errors)
+    return [point for point, is_chosen in zip(points, are_chosen, strict=True) if is_chosen]
 
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
@@ -218,7 +219,7 @@ def _set_reference(work: UnitOfWork, search: Search, spec: SearchSpec, members: 
         return
     point = losses_of(spec, list(reference_point(feasible)))
     search.reference_point = {objective.metric: value for objective, value in zip(spec.objectives, point, strict=True)}
-    _measure_front(search, spec, [_losses(candidate, spec) for candidate in work.candidates.front(search.id)])
+    _measure_front(search, spec, [_losses(candidate, spec) for candidate in work.candidates.contenders(search.id)])
 
 
 def _set_reference_of_grid(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
@@ -227,6 +228,8 @@ def _set_reference_of_grid(work: UnitOfWork, search: Search, spec: SearchSpec) -
 
 
 def _measure_front(search: Search, spec: SearchSpec, losses: list[tuple[float, ...]]) -> None:
+    # Of the values, which the contenders have the best of: the front leaves out what is better by noise alone, and its
+    # hypervolume could fall.
     if search.reference_point is not None:
         reference = [search.reference_point[objective.metric] for objective in spec.objectives]
         search.hypervolume = hypervolume(losses, losses_of(spec, reference))

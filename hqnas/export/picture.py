@@ -143,7 +143,7 @@ def _draw_stairs(axes: "Axes", front: Sequence[Candidate], x: Objective, y: Obje
 def steps(front: Sequence[Candidate], x: Objective, y: Objective) -> list[tuple[float, float]]:
     """Returns the values of the members that no other is as good as in both objectives, in the order of x.
 
-    The other members are on the front for the sake of their errors.
+    The other members are behind by less than the errors.
     """
     found: list[tuple[float, float]] = []
     best = math.inf
@@ -158,7 +158,7 @@ def steps(front: Sequence[Candidate], x: Objective, y: Objective) -> list[tuple[
 def _draw_hypervolume(axes: "Axes", generations: Sequence[Generation]) -> None:
     known = [(g.evaluations, g.hypervolume) for g in generations if g.hypervolume is not None]
     axes.set_xlabel("candidates evaluated")
-    axes.set_ylabel("hypervolume of the front  better →")
+    axes.set_ylabel("hypervolume of the values found  better →")
     if not known:
         reason = "no hypervolume on the way" if generations else "no generation has ended yet"
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color="#868e96")

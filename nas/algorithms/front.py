@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 
-from nas.algorithms.dominance import bars, is_dominated
+from nas.algorithms.dominance import bars, is_contender, is_on_front
 
 #: How far beyond the worst value of the first front the reference point lies, relative to the span of values.
 REFERENCE_MARGIN = 0.1
@@ -18,15 +18,22 @@ Losses = Sequence[tuple[float, ...]]
 
 
 def non_dominated(losses: Losses, std_errors: Losses | None = None) -> list[bool]:
-    """Returns which points no other point dominates (all minimised); equal points stand together.
+    """Returns which points are on the front (all minimised); equal points stand together.
 
     With standard errors, as in `nas.algorithms.dominance`; without, the values alone decide.
     """
     if not losses:
         return []
     if std_errors is not None:
-        return [not one for one in is_dominated(bars(losses, std_errors))]
+        return [bool(kept) for kept in is_on_front(bars(losses, std_errors))]
     return [bool(kept) for kept in moocore.is_nondominated(np.array(losses, dtype=float), keep_weakly=True)]
+
+
+def contenders(losses: Losses, std_errors: Losses | None = None) -> list[bool]:
+    """Returns which points a front of these and any others may have on it; without errors, those on the front."""
+    if not losses or std_errors is None:
+        return non_dominated(losses)
+    return [bool(kept) for kept in is_contender(bars(losses, std_errors))]
 
 
 def hypervolume(losses: Losses, reference: tuple[float, ...]) -> float:

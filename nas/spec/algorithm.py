@@ -24,8 +24,7 @@ class Algorithm(SpecModel):
     seed: StrictInt = Field(default=1, ge=0, le=limits.MAX_SEED)
     noise: Literal["epsilon", "ignore"] = Field(
         default="epsilon",
-        description="epsilon: objectives closer than their standard errors do not dominate one another; ignore: values "
-        "alone decide",
+        description="epsilon: objectives closer than their standard errors count as equal; ignore: values alone decide",
     )
 
     @model_serializer(mode="wrap")

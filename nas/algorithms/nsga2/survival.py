@@ -1,6 +1,6 @@
 """Who lives on: constraint domination first, then rank, then crowding distance (Deb et al. 2002, III).
 
-Departure: ranks come from `nas.algorithms.dominance`, which is Pareto dominance where all objectives are exact. The
+Departure: ranks are fronts of `nas.algorithms.dominance`, which are Pareto fronts where all objectives are exact. The
 crowding distance is that of the values.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-from nas.algorithms.dominance import Floats, bars, ranks
+from nas.algorithms.dominance import Floats, bars, fronts
 from nas.algorithms.member import Member
 from nas.algorithms.nsga2.population import to_population, to_problem
 from nas.space import SearchSpace
@@ -52,7 +52,9 @@ class _NoisySorting:
 
     def do(self, F: Any, *, n_stop_if_ranked: int) -> list[Any]:  # noqa: N803  # pymoo's name
         """Returns the fronts, best first, until so many points are in one."""
-        rank = ranks(bars(F, self._std_errors))
-        sizes = np.bincount(rank).cumsum()
-        n_fronts = int(np.searchsorted(sizes, n_stop_if_ranked)) + 1
-        return [np.flatnonzero(rank == k) for k in range(min(n_fronts, len(sizes)))]
+        found: list[Any] = []
+        for front in fronts(bars(F, self._std_errors)):
+            found.append(front)
+            if sum(map(len, found)) >= n_stop_if_ranked:
+                break
+        return found

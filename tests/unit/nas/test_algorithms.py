@@ -256,8 +256,8 @@ def test_survivors_are_feasible_before_failed() -> None:
 def crowded_and_noisy(spec: SearchSpec) -> list[Member]:
     """Two ends, two neighbours between, and one that a neighbour is ahead of in both, by less than the noise."""
     space, rng = SearchSpace.from_spec(spec), np.random.default_rng(0)
-    losses = [(0.0, 10.0), (10.0, 0.0), (5.0, 5.0), (5.05, 4.95), (5.5, 9.0)]
-    return [Member(space.sample(rng), one, 0.0, std_errors=(3.0, 3.0)) for one in losses]
+    losses = [(-5.0, 15.0), (15.0, -5.0), (5.0, 5.0), (5.05, 4.95), (5.5, 8.5)]
+    return [Member(space.sample(rng), one, 0.0, std_errors=(2.0, 2.0)) for one in losses]
 
 
 def test_a_candidate_behind_by_less_than_the_noise_has_the_rank_of_the_best() -> None:
@@ -274,7 +274,7 @@ def test_noise_of_infeasible_and_failed_members_does_no_harm() -> None:
     spec = a_spec(algorithm={"population": 4})
     members = crowded_and_noisy(spec)
     space, rng = SearchSpace.from_spec(spec), np.random.default_rng(1)
-    members[1:1] = [Member(space.sample(rng), None, 0.0), Member(space.sample(rng), (0.0, 0.0), 1.0, (3.0, 3.0))]
+    members[1:1] = [Member(space.sample(rng), None, 0.0), Member(space.sample(rng), (0.0, 0.0), 1.0, (2.0, 2.0))]
     assert not {1, 2} & set(select(spec, generation=0, members=members))
 
 
