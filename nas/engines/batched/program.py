@@ -72,7 +72,9 @@ class Columns:
         index = (self.index.view(n_circuits, -1) + offsets).flatten()
         side_by_side = scaled.movedim(0, -2).flatten(-2)
         total = scaled.new_zeros((*side_by_side.shape[:-1], n_circuits * width)).index_add_(-1, index, side_by_side)
-        return total.view(*total.shape[:-1], n_circuits, width).movedim(-2, 0)
+        # Contiguous by circuits: torch adds rows of 16 columns and more in another order than rows of few, and circuits
+        # that lie side by side would be columns of one another.
+        return total.view(*total.shape[:-1], n_circuits, width).movedim(-2, 0).contiguous()
 
 
 @dataclass(frozen=True, slots=True)

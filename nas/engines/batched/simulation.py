@@ -230,10 +230,12 @@ def _at(angles: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _by_wire(runs: tuple[int, ...], by_run: list[Tensor], shape: tuple[int, ...]) -> Tensor:
     """Returns each wire's 2 × 2 partial trace, (shape, B, n, 2, 2), of each run's (X, B, 2^k, 2^k)."""
-    found = [
-        (matrix.flatten(-2) @ _partial_traces(k, matrix.dtype, matrix.device)).view(*shape, matrix.shape[1], k, 2, 2)
-        for k, matrix in zip(runs, by_run, strict=True)
-    ]
+    found = []
+    for k, matrix in zip(runs, by_run, strict=True):
+        # A product a circuit: in one of them all, how a row is rounded would depend on how many rows there are.
+        of_circuits = matrix.reshape(shape[0], -1, 1 << 2 * k)
+        traces = _partial_traces(k, matrix.dtype, matrix.device).expand(shape[0], -1, -1)
+        found.append(torch.bmm(of_circuits, traces).view(*shape, matrix.shape[1], k, 2, 2))
     return found[0] if len(found) == 1 else torch.cat(found, -3)
 
 

@@ -165,6 +165,17 @@ def test_a_bundle_has_the_results_of_its_members_to_the_last_bit(monkeypatch, mo
     assert [one.to_json() for one in together] == [evaluate(genome, protocol).to_json() for genome in genomes]
 
 
+@pytest.mark.parametrize("qubits", [3, 5])
+def test_a_bundle_wider_than_a_register_has_the_results_of_its_members_to_the_last_bit(qubits):
+    # Sums and products of many columns are rounded in another order than those of few: 16 members reach that.
+    spec = case_spec(also=[], engine="batched", space={"qubits": qubits, "layers": 2, "topology": "ring"})
+    genome = SearchSpace.from_spec(spec).decode({})
+    genomes = [dataclasses.replace(genome, learning_rate=0.1 + 0.001 * i) for i in range(16)]
+    protocol = Protocol.from_spec(spec)
+    together = [one.to_json() for one in evaluate_bundle(genomes, protocol)]
+    assert together == [evaluate(one, protocol).to_json() for one in genomes]
+
+
 def test_a_member_that_diverges_fails_alone():
     genomes, protocol = bundle_case(training={"optimizer": "sgd"})
     genomes[1] = dataclasses.replace(genomes[1], learning_rate=1e300)
