@@ -14,6 +14,7 @@ from nas.circuits.gates import AMPLITUDE
 from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
+from nas.spec.confirmation import ConfirmationProtocol
 from nas.spec.protocol import Protocol
 from nas.spec.search import SearchSpec
 
@@ -39,7 +40,7 @@ class Architecture:
     post_widths: tuple[int, ...]
 
     @classmethod
-    def build(cls, genome: Genome, protocol: Protocol | SearchSpec) -> Self:
+    def build(cls, genome: Genome, protocol: Protocol | SearchSpec | ConfirmationProtocol) -> Self:
         """Returns the architecture of a genome, which depends on the data set and the training mode alone.
 
         Raises:
