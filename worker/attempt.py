@@ -22,9 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import Settings
 from models import UnitOfWork, is_transient
 from models.evaluations import Claim
+from nas.confirmation.trial import Confirmed, confirm
 from nas.evaluation import Evaluation, evaluate_bundle
 from nas.space import Genome
 from nas.spec import Protocol
+from nas.spec.confirmation import CONFIRMATION, ConfirmationProtocol
 
 log = structlog.get_logger()
 
@@ -32,6 +34,9 @@ _RETRY_S = 2.0
 
 #: Result and error of an evaluation, one of them None.
 Outcome = tuple[dict[str, Any] | None, dict[str, Any] | None]
+
+#: What computing gives: a measurement of a search or of a confirmation, or the error that it met.
+Found = Evaluation | Confirmed | Exception
 
 #: Sent by the thread that renews a lease to its own process, to take the main thread out of a lost computation.
 _ABANDON = signal.SIGUSR2
@@ -166,18 +171,25 @@ def _of_one_kind(claims: Sequence[Claim]) -> Iterator[tuple[dict[str, Any], list
         yield members[0].protocol, members
 
 
-def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> list[Evaluation | Exception]:
+def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> list[Found]:
     try:
-        return evaluate_bundle([Genome.from_json(one) for one in genomes], Protocol.model_validate(protocol))
+        return _measure(protocol, [Genome.from_json(one) for one in genomes])
     except Exception as failure:  # the edge of the process: whatever a candidate does stays its own
         if len(genomes) == 1:
             return [failure]
     return [found for genome in genomes for found in _evaluate(protocol, [genome])]
 
 
-def _outcome(found: Evaluation | Exception) -> Outcome:
+def _measure(protocol: dict[str, Any], genomes: list[Genome]) -> list[Found]:
+    if protocol.get("kind") == CONFIRMATION:
+        terms = ConfirmationProtocol.model_validate(protocol)
+        return [confirm(genome, terms) for genome in genomes]
+    return [*evaluate_bundle(genomes, Protocol.model_validate(protocol))]
+
+
+def _outcome(found: Found) -> Outcome:
     failure = found
-    if isinstance(found, Evaluation):
+    if not isinstance(found, Exception):
         try:
             result = found.to_json()
             json.dumps(result, allow_nan=False)
