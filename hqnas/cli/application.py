@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 import hqnas
 from hqnas.cli import run, searches
+from hqnas.cli.confirming import CONFIRM_EXAMPLE, confirm
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
 from hqnas.cli.measure import MEASURE_EXAMPLE, measure
@@ -77,5 +78,6 @@ app.command(rich_help_panel=_SEARCH, epilog=searches.FRONT_EXAMPLE)(searches.fro
 app.command(rich_help_panel=_SEARCH, epilog=searches.SHOW_EXAMPLE)(searches.show)
 app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
+app.command(rich_help_panel=_SEARCH, epilog=CONFIRM_EXAMPLE)(confirm)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

@@ -3,9 +3,10 @@
 A CSV depends on nothing but the search's results: two equal searches give files that are equal to the last byte.
 """
 
+from hqnas.export.confirmation import trials_to_csv
 from hqnas.export.files import CannotExport, write_file
 from hqnas.export.genes import architecture, gene_text
 from hqnas.export.picture import picture
 from hqnas.export.table import to_csv, to_json
 
-__all__ = ["CannotExport", "architecture", "gene_text", "picture", "to_csv", "to_json", "write_file"]
+__all__ = ["CannotExport", "architecture", "gene_text", "picture", "to_csv", "to_json", "trials_to_csv", "write_file"]
