@@ -453,6 +453,19 @@ def test_a_told_member_is_not_told_again(api: TestClient, engine: Engine) -> Non
     assert read(api, search) == before
 
 
+def test_a_result_told_twice_counts_once(api: TestClient, engine: Engine) -> None:
+    search = add_search(engine)
+    ask(api, search)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        confirmation = work.confirmations.get(search.id)
+        assert confirmation is not None
+        for error in ("first", "second"):
+            work.confirmations.tell(confirmation, 0, result=None, error={"message": error})
+        (first, _), _ = work.confirmations.members(confirmation.id)
+        assert (confirmation.n_settled, confirmation.n_failed, first.error) == (1, 1, {"message": "first"})
+
+
 def test_a_step_rolled_back_and_repeated_counts_each_result_once(api: TestClient, engine: Engine) -> None:
     search = add_search(engine)
     ask(api, search)
