@@ -25,7 +25,8 @@ from models.states import (
     CandidateState,
     EvaluationState,
 )
-from models.tables import Candidate, Evaluation, Search
+from models.tables import Candidate, ConfirmationMember, Evaluation, Search
+from nas.spec.confirmation import CONFIRMATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,31 +258,45 @@ class Evaluations:
         return len(changed)
 
     def revive_wanted(self) -> int:
-        """Puts back cancelled evaluations that a candidate waits for, and returns how many.
+        """Puts back cancelled evaluations that a candidate or a confirmation waits for, and returns how many.
 
         A search may ask for an evaluation in the moment in which another search's cancelling gives it up; neither
         transaction sees the other.
         """
         wanted = select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING)
+        confirming = select(ConfirmationMember.evaluation_id).where(ConfirmationMember.state == CandidateState.WAITING)
         changed = self._change(
             Evaluation.state == EvaluationState.CANCELLED,
-            Evaluation.id.in_(wanted),
+            or_(Evaluation.id.in_(wanted), Evaluation.id.in_(confirming)),
             values={"state": EvaluationState.PENDING, "finished_at": None},
         )
         return len(changed)
 
     def cancel_unwanted(self, search_id: uuid.UUID) -> int:
-        """Cancels the open evaluations of an ended search that no waiting candidate refers to; returns how many."""
-        waited_for = select(Candidate.id).where(
-            Candidate.evaluation_id == Evaluation.id, Candidate.state == CandidateState.WAITING
-        )
+        """Cancels the open evaluations of an ended search that nothing waits for; returns how many."""
         mine = select(Candidate.evaluation_id).where(
             Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
         )
+        return self._cancel(Evaluation.id.in_(mine))
+
+    def cancel_unconfirmed(self, confirmation_id: uuid.UUID) -> int:
+        """Cancels the open evaluations of an ended confirmation that nothing waits for; returns how many."""
+        mine = select(ConfirmationMember.evaluation_id).where(
+            ConfirmationMember.confirmation_id == confirmation_id, ConfirmationMember.state == CandidateState.CANCELLED
+        )
+        return self._cancel(Evaluation.id.in_(mine))
+
+    def _cancel(self, mine: ColumnElement[bool]) -> int:
+        waiting = (
+            select(owner.evaluation_id)
+            .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
+            .exists()
+            for owner in (Candidate, ConfirmationMember)
+        )
         changed = self._change(
-            Evaluation.id.in_(mine),
+            mine,
             Evaluation.state.in_(EVALUATION_OPEN),
-            ~waited_for.exists(),
+            ~or_(*waiting),
             values={"state": EvaluationState.CANCELLED, "lease_expires_at": None, "finished_at": func.now()},
         )
         return len(changed)
@@ -358,11 +373,13 @@ def _bundle_size(sizes: BundleSizes) -> ColumnElement[int]:
     # On a core, a bundle gives what its members give alone to the last bit in double precision only, and which
     # candidates travel together depends on timing.
     is_rounded = and_(Evaluation.device == "cpu", Evaluation.protocol["precision"].astext == "complex64")
+    # A confirmation is many trainings in one, and together already.
+    is_confirmation = Evaluation.protocol["kind"].astext == CONFIRMATION
     fits = [
         (and_(Evaluation.engine == engine, Evaluation.qubits == qubits), literal(size))
         for (engine, qubits), size in sizes.items()
     ]
-    return case((or_(has_harmed, is_rounded), alone), *fits, else_=alone)
+    return case((or_(has_harmed, is_rounded, is_confirmation), alone), *fits, else_=alone)
 
 
 def _in(seconds: float) -> Any:

@@ -1,4 +1,4 @@
-"""The states of searches, candidates and evaluations, and the only moves between them.
+"""The states of searches, candidates, evaluations and confirmations, and the only moves between them.
 
 Repositories move rows by conditional UPDATEs that name the states they may leave, taken from the sets here.
 """
@@ -22,7 +22,7 @@ class SearchState(StrEnum):
 
 
 class CandidateState(StrEnum):
-    """Life of a candidate.
+    """Life of a candidate, and of a member of a confirmation.
 
     waiting ──▶ evaluated    its evaluation succeeded
        ├──────▶ failed       its evaluation failed: infeasible, never a made-up number
@@ -56,7 +56,23 @@ class EvaluationState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class ConfirmationState(StrEnum):
+    """Life of a confirmation. It fails when none of its members could be measured.
+
+    queued ──▶ running ──▶ finished
+       │          ├──────▶ failed
+       └──────────┴──────▶ cancelled
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 SEARCH_OPEN = (SearchState.QUEUED, SearchState.RUNNING)
+CONFIRMATION_OPEN = (ConfirmationState.QUEUED, ConfirmationState.RUNNING)
 EVALUATION_CLAIMABLE = (EvaluationState.PENDING, EvaluationState.DISPATCHED)
 EVALUATION_OPEN = (EvaluationState.PENDING, EvaluationState.DISPATCHED, EvaluationState.RUNNING)
 EVALUATION_SETTLED = (EvaluationState.SUCCEEDED, EvaluationState.FAILED)

@@ -2,9 +2,9 @@
 
     teams ─┬─< searches ─┬─< generations
            │             └─< candidates >── evaluations
-           └─< evaluations                  workers
+           └─< evaluations   └─< confirmations ─< confirmation_members >── evaluations        workers
 
-Rows are locked in one order: search, then its candidates, then evaluations by id.
+Rows are locked in one order: search, then its candidates, then a confirmation, its members, then evaluations by id.
 """
 
 import uuid
@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, new_id
-from models.states import CandidateState, EvaluationState, SearchState
+from models.states import CandidateState, ConfirmationState, EvaluationState, SearchState
 
 #: The team of a server without keys; made by the first migration.
 DEFAULT_TEAM_ID = uuid.UUID("00000000-0000-7000-8000-000000000001")
@@ -177,6 +177,65 @@ class Evaluation(Base):
     #: A safetensors file of what was fitted, while a candidate on a front, or one that waits, uses the result. Only a
     #: query that names it loads it, for it can be megabytes.
     weights: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
+
+
+class Confirmation(Base):
+    """Members of an ended search, trained anew beside controls and tested on the held-out split.
+
+    `number` counts the confirmations of the search: each opens the test split once more.
+    """
+
+    __tablename__ = "confirmations"
+    __table_args__ = (
+        _one_of("state", ConfirmationState),
+        UniqueConstraint("search_id", "number"),
+        UniqueConstraint("search_id", "idempotency_key"),
+        CheckConstraint("n_settled <= n_members", name="settled"),
+        CheckConstraint("n_earlier >= number - 1", name="earlier"),
+        Index("ix_confirmations_open", "advanced_at", postgresql_where=text("state IN ('queued', 'running')")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    search_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
+    number: Mapped[int]  #: from 1, of the search
+    n_earlier: Mapped[int]  #: of the team on the same data set, in all searches
+    request: Mapped[dict[str, Any]]
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default=ConfirmationState.QUEUED)
+    reason: Mapped[str | None] = mapped_column(Text)  #: why it ended
+    revision: Mapped[int] = mapped_column(default=1)
+    n_seeds: Mapped[int]
+    epochs: Mapped[int]
+    n_members: Mapped[int]
+    n_settled: Mapped[int] = mapped_column(default=0)
+    n_failed: Mapped[int] = mapped_column(default=0)
+    report: Mapped[dict[str, Any] | None]  #: of `nas.confirmation.report`, once all members are settled
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    advanced_at: Mapped[datetime | None]
+
+
+class ConfirmationMember(Base):
+    """A candidate that a confirmation measures, in the order of the front."""
+
+    __tablename__ = "confirmation_members"
+    __table_args__ = (
+        _one_of("state", CandidateState),
+        UniqueConstraint("confirmation_id", "candidate_id"),
+        CheckConstraint("(state = 'evaluated') = (result IS NOT NULL)", name="result"),
+        Index("ix_confirmation_members_waiting", "confirmation_id", postgresql_where=text("state = 'waiting'")),
+        Index("ix_confirmation_members_evaluation_id", "evaluation_id"),
+    )
+
+    confirmation_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("confirmations.id", ondelete="CASCADE"), primary_key=True
+    )
+    index: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"))
+    evaluation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("evaluations.id"))
+    state: Mapped[str] = mapped_column(Text, default=CandidateState.WAITING)
+    result: Mapped[dict[str, Any] | None]  #: as measured, copied when told
+    error: Mapped[dict[str, Any] | None]
 
 
 class Worker(Base):

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from models.candidates import Candidates
+from models.confirmations import Confirmations
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
@@ -24,6 +25,7 @@ class UnitOfWork:
     session: Session
     searches: Searches
     candidates: Candidates
+    confirmations: Confirmations
     evaluations: Evaluations
     workers: Workers
 
@@ -34,6 +36,7 @@ class UnitOfWork:
         self.session = Session(self._engine, expire_on_commit=False)
         self.searches = Searches(self.session)
         self.candidates = Candidates(self.session)
+        self.confirmations = Confirmations(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
         return self

@@ -23,9 +23,11 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import Settings
 from models import UnitOfWork, is_transient
 from models.evaluations import Claim
+from nas.confirmation.trial import Confirmed, confirm
 from nas.evaluation import Evaluation, evaluate_bundle
 from nas.space import Genome
 from nas.spec import Protocol
+from nas.spec.confirmation import CONFIRMATION, ConfirmationProtocol
 
 log = structlog.get_logger()
 
@@ -40,6 +42,9 @@ class Outcome:
     error: dict[str, Any] | None = None
     weights: bytes | None = None  #: beside a result, of what was fitted
 
+
+#: What computing gives: a measurement of a search or of a confirmation, or the error that it met.
+Found = Evaluation | Confirmed | Exception
 
 #: Sent by the thread that renews a lease to its own process, to take the main thread out of a lost computation.
 _ABANDON = signal.SIGUSR2
@@ -175,25 +180,32 @@ def _of_one_kind(claims: Sequence[Claim]) -> Iterator[tuple[dict[str, Any], list
         yield members[0].protocol, members
 
 
-def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> list[Evaluation | Exception]:
+def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> list[Found]:
     try:
-        return evaluate_bundle([Genome.from_json(one) for one in genomes], Protocol.model_validate(protocol))
+        return _measure(protocol, [Genome.from_json(one) for one in genomes])
     except Exception as failure:  # the edge of the process: whatever a candidate does stays its own
         if len(genomes) == 1:
             return [failure]
     return [found for genome in genomes for found in _evaluate(protocol, [genome])]
 
 
-def _outcome(found: Evaluation | Exception) -> Outcome:
+def _measure(protocol: dict[str, Any], genomes: list[Genome]) -> list[Found]:
+    if protocol.get("kind") == CONFIRMATION:
+        terms = ConfirmationProtocol.model_validate(protocol)
+        return [confirm(genome, terms) for genome in genomes]
+    return [*evaluate_bundle(genomes, Protocol.model_validate(protocol))]
+
+
+def _outcome(found: Found) -> Outcome:
     failure = found
-    if isinstance(found, Evaluation):
+    if not isinstance(found, Exception):
         try:
             result = found.to_json()
             json.dumps(result, allow_nan=False)
         except Exception as problem:  # as above
             failure = problem
         else:
-            return Outcome(result=result, weights=found.weights)
+            return Outcome(result=result, weights=found.weights if isinstance(found, Evaluation) else None)
     assert isinstance(failure, Exception)
     error = {
         "class": type(failure).__name__,

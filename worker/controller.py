@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from config.settings import Settings
 from models import Bell, UnitOfWork, connect, disposing, is_transient
-from models.states import SEARCH_OPEN, SearchState
+from models.states import CONFIRMATION_OPEN, SEARCH_OPEN, ConfirmationState, SearchState
 from worker.advance import advance
 from worker.broker import make_app
+from worker.confirm import advance_confirmation, end_confirmation
 from worker.dispatch import Dispatcher
 from worker.sweep import sweep
 
@@ -71,11 +72,37 @@ def advance_one(engine: Engine, settings: Settings) -> bool:
     return True
 
 
+def confirm_one(engine: Engine) -> bool:
+    """Advances the confirmation that waited longest, in one transaction; returns whether there was one."""
+    with UnitOfWork(engine) as work:
+        taken = work.confirmations.take_movable()
+        if taken is None:
+            return False
+        confirmation, search = taken
+        confirmation_id = confirmation.id
+        try:
+            advance_confirmation(work, confirmation, search)
+            work.commit()
+        except Exception as failure:  # as for searches
+            if is_transient(failure):
+                raise
+            log.exception("confirmation_not_advanced", confirmation_id=str(confirmation_id))
+        else:
+            return True
+    with UnitOfWork(engine) as work:
+        broken = work.confirmations.lock(confirmation_id)
+        if broken.state in CONFIRMATION_OPEN:
+            reason = "the controller met an error in advancing it, which its log tells; what was measured is kept"
+            end_confirmation(work, broken, ConfirmationState.FAILED, reason)
+            work.commit()
+    return True
+
+
 def _loop(engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings, stop: threading.Event) -> None:
     swept_at = 0.0
     while not stop.is_set():
         try:
-            while not stop.is_set() and advance_one(engine, settings):
+            while not stop.is_set() and (advance_one(engine, settings) or confirm_one(engine)):
                 pass
             dispatcher.run()
             if time.monotonic() - swept_at > _SWEEP_EVERY_S:

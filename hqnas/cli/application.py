@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 import hqnas
 from hqnas.cli import run, searches
 from hqnas.cli.circuit import CIRCUIT_EXAMPLE, circuit
+from hqnas.cli.confirming import CONFIRM_EXAMPLE, confirm
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
 from hqnas.cli.failures import explain
 from hqnas.cli.measure import measure
@@ -86,6 +87,7 @@ app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
 app.command(rich_help_panel=_SEARCH, epilog=REPORT_EXAMPLE)(report)
 app.command(rich_help_panel=_SEARCH, epilog=searches.WEIGHTS_EXAMPLE)(searches.weights)
+app.command(rich_help_panel=_SEARCH, epilog=CONFIRM_EXAMPLE)(confirm)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
 app.command(rich_help_panel=_MEASURE, epilog=CIRCUIT_EXAMPLE)(circuit)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

@@ -1,12 +1,14 @@
 """The Python client of the REST API: submit a search, follow it, read its front. Needs httpx2 and no simulator."""
 
 from hqnas.client.client import Client
+from hqnas.client.confirmation import Arm, Comparison, Confirmation, ConfirmedMember
 from hqnas.client.documents import read_document
 from hqnas.client.errors import (
     Conflict,
     HqnasError,
     NotAllowed,
     NotFound,
+    RefusedRequest,
     RefusedSpec,
     SpecProblem,
     TimedOut,
@@ -29,9 +31,13 @@ from hqnas.client.sweep import searches_of
 from hqnas.client.transport import Outage
 
 __all__ = [
+    "Arm",
     "Candidate",
     "CandidateDetail",
     "Client",
+    "Comparison",
+    "Confirmation",
+    "ConfirmedMember",
     "Conflict",
     "Epoch",
     "Front",
@@ -43,6 +49,7 @@ __all__ = [
     "Objective",
     "Outage",
     "Progress",
+    "RefusedRequest",
     "RefusedSpec",
     "Search",
     "SpecProblem",

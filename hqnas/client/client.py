@@ -4,13 +4,14 @@ import os
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2 as httpx
 
+from hqnas.client.confirmation import Confirmation
 from hqnas.client.documents import to_document
 from hqnas.client.errors import RefusedSpec, TimedOut, UnexpectedAnswer
 from hqnas.client.results import Candidate, CandidateDetail, Front, Generation, Search
@@ -175,6 +176,68 @@ class Client:
         return self._get(
             _path("searches", search_id, "generations"),
             lambda document: tuple(Generation.from_json(item) for item in document["items"]),
+        )
+
+    def confirm(
+        self,
+        search_id: str,
+        *,
+        seeds: int | None = None,
+        members: Sequence[str] | None = None,
+        epochs: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Confirmation:
+        """Asks to confirm candidates of a search that has ended, and returns the new confirmation.
+
+        It opens the test split: each further confirmation of a search says that it is not the first.
+
+        Args:
+            search_id: of the search.
+            seeds: trainings of each network, at least 3; by default 5.
+            members: ids of candidates; by default the whole front.
+            epochs: at least the search's, which are the default.
+            idempotency_key: the same key confirms once; by default a new key for each call.
+
+        Raises:
+            Conflict: the search still runs, trained nothing, has an empty front, or is being confirmed already.
+            RefusedRequest: a value is out of bounds.
+        """
+        given = {"seeds": seeds, "members": None if members is None else list(members), "epochs": epochs}
+        response = self._transport.send(
+            "POST",
+            _path("searches", search_id, "confirmation"),
+            is_repeatable=True,
+            json={name: value for name, value in given.items() if value is not None},
+            headers={"Idempotency-Key": idempotency_key or str(uuid.uuid4())},
+        )
+        return self._read(response, Confirmation.from_json)
+
+    def confirmation(self, search_id: str, *, number: int | None = None) -> Confirmation:
+        """Returns a confirmation of a search as it is now, by default the newest.
+
+        Raises:
+            NotFound: there is none.
+        """
+        path = _path("searches", search_id, "confirmation")
+        return self._get(path if number is None else f"{path}?number={number}", Confirmation.from_json)
+
+    def watch_confirmation(self, search_id: str, *, number: int, interval_s: float = 1.0) -> Iterator[Confirmation]:
+        """Yields a confirmation now and at each change, until it has ended; the last value is the final state."""
+        last: Confirmation | None = None
+        while True:
+            confirmation = self.confirmation(search_id, number=number)
+            if confirmation != last:
+                yield confirmation
+            if confirmation.has_ended:
+                return
+            last = confirmation
+            self._transport.sleep(interval_s)
+
+    def cancel_confirmation(self, search_id: str) -> Confirmation:
+        """Asks the newest confirmation of a search to stop and returns it. What was measured stays."""
+        return self._read(
+            self._transport.send("POST", _path("searches", search_id, "confirmation", "cancel"), is_repeatable=False),
+            Confirmation.from_json,
         )
 
     def watch(self, search_id: str, *, interval_s: float = 1.0) -> Iterator[Search]:

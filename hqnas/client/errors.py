@@ -3,6 +3,7 @@
 HqnasError                  every error of this package; its text is one sentence for a person
 ├── UnreadableSpec          the file is missing, is no YAML or JSON, or holds two things
 ├── RefusedSpec             the spec is well formed and wrong; `problems` says where
+├── RefusedRequest          another request has a wrong value; the text says where
 ├── NotFound                no such search or candidate, or it belongs to another team
 ├── Conflict                what was asked contradicts what is there: an idempotency key of another spec
 ├── NotAllowed              the API wants a key, or the key lacks the scope
@@ -45,6 +46,12 @@ class RefusedSpec(HqnasError):
     def __init__(self, problems: tuple[SpecProblem, ...]) -> None:
         self.problems = problems
         super().__init__("the spec was refused: " + "; ".join(str(problem) for problem in problems))
+
+
+class RefusedRequest(HqnasError):
+    """A request that is no spec was refused; the text names each value that has to change."""
+
+    exit_code = 2
 
 
 class NotFound(HqnasError):

@@ -19,6 +19,7 @@ from hqnas.client.errors import (
     HqnasError,
     NotAllowed,
     NotFound,
+    RefusedRequest,
     RefusedSpec,
     SpecProblem,
     Unavailable,
@@ -142,6 +143,8 @@ class Transport:
         match status:
             case 400 | 413 | 422 if _is_submission(response.request) and problem.get("errors"):
                 return RefusedSpec(_spec_problems(problem))
+            case 422 if problem.get("errors"):
+                return RefusedRequest(detail)
             case 401 | 403:
                 return NotAllowed(f"the API at {self.url} refused: {detail}")
             case 404 if "title" in problem:

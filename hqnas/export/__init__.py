@@ -3,6 +3,7 @@
 A CSV depends on nothing but the search's results: two equal searches give files that are equal to the last byte.
 """
 
+from hqnas.export.confirmation import trials_to_csv
 from hqnas.export.files import CannotExport, write_file
 from hqnas.export.genes import architecture, gene_of, gene_text
 from hqnas.export.picture import picture
@@ -17,5 +18,6 @@ __all__ = [
     "picture",
     "to_csv",
     "to_json",
+    "trials_to_csv",
     "write_file",
 ]

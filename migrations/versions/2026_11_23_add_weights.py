@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5e9b03c7d1aa"
-down_revision = "8c1d7e5a40f2"
+down_revision = "5e0c93b1d7a8"
 branch_labels = None
 depends_on = None
 

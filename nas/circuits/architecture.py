@@ -17,6 +17,7 @@ from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
 from nas.space.templates import FIGURES, placed
+from nas.spec.confirmation import ConfirmationProtocol
 from nas.spec.datasets import Task
 from nas.spec.genes import LAYERED
 from nas.spec.protocol import Protocol
@@ -49,7 +50,7 @@ class Architecture:
     task: Task = "classification"
 
     @classmethod
-    def build(cls, genome: Genome, protocol: Protocol | SearchSpec) -> Self:
+    def build(cls, genome: Genome, protocol: Protocol | SearchSpec | ConfirmationProtocol) -> Self:
         """Returns the architecture of a genome, which depends on the data set and the training mode alone.
 
         Raises:

@@ -77,6 +77,11 @@ def load(dataset: Dataset) -> Data:
     return data if dataset.reduce is None else principal_components(data, dataset.reduce.pca)
 
 
+def table(dataset: Dataset) -> tuple[Any, Any]:
+    """Returns all rows and their classes, unsplit and unscaled. A search has `load`, and no use for this."""
+    return SOURCES[dataset.name](dataset)
+
+
 def principal_components(data: Data, n_components: int) -> Data:
     """Returns the data in its first principal components, each of unit variance on the training split.
 

@@ -75,7 +75,7 @@ def test_one_worker_and_three_give_the_same_front_to_the_byte(
     with cluster(tmp_path, environment, n_workers=1) as client:
         one = front_of(client, SPEC)
     with engine.begin() as connection:
-        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches")
+        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches CASCADE")
     with cluster(tmp_path, environment, n_workers=3) as client:
         three = front_of(client, SPEC)
     assert one.count("\n") > 2
@@ -102,6 +102,30 @@ def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
         for one in killed:
             again = work.session.get_one(Evaluation, one.id)
             assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
+
+
+def test_a_confirmation_finishes_though_the_process_that_measures_is_killed(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    training = {"epochs": 2, "batch_size": 8}
+    with cluster(tmp_path, environment, n_workers=0) as client:
+        search = client.submit({**SPEC, "training": training, "budget": {"evaluations": 4}})
+        with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w") as worker:
+            assert client.wait(search.id).state == "finished"
+            best = client.front(search.id).best()
+            assert best is not None
+            asked = client.confirm(search.id, seeds=3, members=[best.id], epochs=40)
+            wait_until(lambda: bool(running(engine)), "a running confirmation")
+            (measured,) = running(engine)
+            (child,) = psutil.Process(worker.pid).children()
+            os.kill(child.pid, signal.SIGKILL)
+            *_, found = client.watch_confirmation(search.id, number=asked.number, interval_s=0.2)
+    assert (found.state, found.n_measured) == ("finished", 1), found.reason
+    assert all(len(arm.trials) == 3 for arm in found.members[0].arms if not arm.is_void)
+    assert found.members[0].sentence
+    with UnitOfWork(engine) as work:
+        again = work.session.get_one(Evaluation, measured.id)
+        assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
 
 
 def test_a_worker_whose_idle_process_is_killed_still_does_the_next_search(

@@ -37,6 +37,7 @@ class FakeApi:
         self.outages: list[Exception | httpx.Response] = []  #: used up first, one a request
         self.page_size = 100
         self.keys: dict[str, str] = {}
+        self.confirmations: list[dict[str, Any]] = []
         self.loses_answers = 0  #: how many of the next submissions are stored without an answer
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -59,6 +60,9 @@ class FakeApi:
             ("GET", "/v1/searches/([^/]+)", self._search),
             ("POST", "/v1/searches/([^/]+)/cancel", self._cancel),
             ("GET", "/v1/searches/([^/]+)/front", self._front),
+            ("POST", "/v1/searches/([^/]+)/confirmation", self._confirm),
+            ("GET", "/v1/searches/([^/]+)/confirmation", self._confirmation),
+            ("POST", "/v1/searches/([^/]+)/confirmation/cancel", self._cancel_confirmation),
             ("GET", "/v1/searches/([^/]+)/candidates", lambda r, _: self._page(r, self.candidates)),
             ("GET", "/v1/searches/([^/]+)/candidates/([^/]+)/weights", self._weights),
             ("GET", "/v1/searches/([^/]+)/generations", lambda *_: httpx.Response(200, json={"items": GENERATIONS})),
@@ -106,6 +110,27 @@ class FakeApi:
             "items": [c for c in self.candidates if c["is_on_front"]],
         }
         return self._tagged(request, document)
+
+    def _confirm(self, request: httpx.Request, search_id: str) -> httpx.Response:
+        if self.searches[search_id]["state"] == "running":
+            return problem(409, "Not confirmable", f"search {search_id} is running, and its front may still change")
+        asked = json.loads(request.content)
+        if asked.get("epochs") == 1:
+            errors = [{"path": "epochs", "message": "1 is below the 20 of the search"}]
+            return problem(422, "The request was refused", "epochs: 1 is below the 20 of the search", errors=errors)
+        number = len(self.confirmations) + 1
+        self.confirmations.append(confirmation_document(number=number, n_seeds=asked.get("seeds", 5), request=asked))
+        return httpx.Response(202, json=self.confirmations[-1])
+
+    def _confirmation(self, request: httpx.Request, search_id: str) -> httpx.Response:
+        number = int(request.url.params.get("number", len(self.confirmations)))
+        if not 1 <= number <= len(self.confirmations):
+            return problem(404, "Not Found", f"there is no confirmation of search {search_id}")
+        return self._tagged(request, self.confirmations[number - 1])
+
+    def _cancel_confirmation(self, *_: Any) -> httpx.Response:
+        self.confirmations[-1] |= {"state": "cancelled", "reason": "cancelled on request"}
+        return httpx.Response(202, json=self.confirmations[-1])
 
     def _candidate(self, _: httpx.Request, candidate_id: str) -> httpx.Response:
         for document in self.candidates:
@@ -235,6 +260,86 @@ def candidate_document(
     }
 
 
+def confirmation_document(*, number: int = 1, n_seeds: int = 5, **changes: Any) -> dict[str, Any]:
+    """A confirmation that is over, of one member: better than one control, worse than another, one is void."""
+    arms = {
+        "classical_net": arm_document(0.95, parameters=71, trained_parameters=71, hidden=4),
+        "candidate": arm_document(0.9, two_qubit_gates=6),
+        "frozen_circuit": arm_document(0.7, trained_parameters=54, two_qubit_gates=6),
+        "no_entanglement": {**arm_document(0.9), "is_void": True, "score": None, "trials": []},
+    }
+    comparisons = [
+        comparison_document("frozen_circuit", 0.2, 0.002, "better"),
+        comparison_document("classical_net", -0.05, 0.03, "worse"),
+    ]
+    member = {
+        "candidate_id": "0198d000-0000-7000-8000-000000000000",
+        "generation": 0,
+        "index": 0,
+        "digest": "0" * 64,
+        "genome": candidate_document(0)["genome"],
+        "state": "evaluated",
+        "error": None,
+        "learning_rate": 0.1,
+        "arms": arms,
+        "comparisons": comparisons,
+        "sentence": "Test accuracy 0.900: better than its frozen circuit by 0.200, p = 0.002.",
+        "engine": {"name": "batched"},
+    }
+    return {
+        "id": f"0198e000-0000-7000-8000-00000000000{number}",
+        "search_id": SEARCH_ID,
+        "number": number,
+        "earlier_on_data": number - 1,
+        "state": "finished",
+        "reason": "all of its members are measured",
+        "notice": None,
+        "revision": 3,
+        "created_at": "2026-01-02T04:04:05Z",
+        "finished_at": "2026-01-02T04:05:05Z",
+        "seeds": list(range(n_seeds)),
+        "epochs": 20,
+        "dataset": {"name": "moons"},
+        "training": {"mode": "full-hybrid"},
+        "progress": {"members": 1, "measured": 1, "failed": 0, "waiting": 0},
+        "metric": {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]},
+        "rows": {"train": 240, "validation": 80, "test": 80},
+        "controls": {},
+        "notes": [f"This is confirmation {number}."],
+        "tests": {"n_tests": 2},
+        "members": [member],
+        **changes,
+    }
+
+
+def arm_document(mean: float, **changes: Any) -> dict[str, Any]:
+    trial = {"epoch": 20, "validation_loss": 0.5, "test_accuracy": mean, "test_loss": 0.25, "error": None}
+    return {
+        "parameters": 66,
+        "trained_parameters": 66,
+        "quantum_parameters": 12,
+        "two_qubit_gates": 0,
+        "hidden": None,
+        "is_void": False,
+        "score": {"mean": mean, "low": mean - 0.04, "high": mean + 0.04, "n": 5},
+        "trials": [{"seed": seed, **trial} for seed in range(2)],
+        **changes,
+    }
+
+
+def comparison_document(control: str, difference: float, p_adjusted: float, verdict: str) -> dict[str, Any]:
+    return {
+        "control": control,
+        "difference": {"mean": difference, "low": difference - 0.03, "high": difference + 0.03, "n": 5},
+        "test": "paired t",
+        "p_value": p_adjusted / 2,
+        "p_exact": 0.0625,
+        "smallest_p_exact": 0.0625,
+        "p_adjusted": p_adjusted,
+        "verdict": verdict,
+    }
+
+
 GENERATIONS = [
     {"number": 0, "evaluations": 2, "hypervolume": 0.5, "finished_at": "2026-01-02T03:05:05Z"},
     {"number": 1, "evaluations": 4, "hypervolume": 0.71, "finished_at": "2026-01-02T03:06:05Z"},
@@ -262,6 +367,7 @@ class Documents:
 
     search = staticmethod(search_document)
     candidate = staticmethod(candidate_document)
+    confirmation = staticmethod(confirmation_document)
     problem = staticmethod(problem)
     spec = SPEC
     generations = GENERATIONS
