@@ -117,14 +117,21 @@ def principal_components(data: Data, n_components: int) -> Data:
     )
 
 
-def reduction_of(architecture: Architecture, data: Data) -> str:
-    """Returns in words how the features of the data set became the inputs of the circuit."""
+def description_of(data: Data, architecture: Architecture) -> dict[str, Any]:
+    """Returns the rows of the splits, and how the data set's features became the circuit's inputs, as JSON values."""
     steps = []
     if "principal_components" in data.preparation:
         steps.append(f"principal components: {data.preparation['principal_components']}")
     if architecture.is_hybrid:
         steps.append(f"classical layers: {' to '.join(map(str, architecture.pre_widths))}")
-    return ", then ".join(steps) or "none: every feature enters the circuit"
+    return {
+        "train_rows": len(data.train_y),
+        "validation_rows": len(data.validation_y),
+        **data.preparation,
+        "model_features": data.train_x.shape[1],
+        "circuit_inputs": architecture.n_inputs,
+        "reduction": ", then ".join(steps) or "none: every feature enters the circuit",
+    }
 
 
 def side_by_side(of_members: Sequence[Data]) -> Data:
