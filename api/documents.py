@@ -97,6 +97,13 @@ class EvaluationDocument(BaseModel):
     state: EvaluationState
     attempt: int
     engine: dict[str, Any] | None
+    data: dict[str, Any] | None = Field(
+        description="rows of the splits, scaling, and how features became the circuit's inputs",
+        examples=[{"source_features": 64, "model_features": 8, "reduction": "principal components: 8"}],
+    )
+    training: dict[str, Any] | None = Field(
+        description="learning rate, epochs run and reported of each replicate, and the sweep if there was one"
+    )
     worker: str | None
     seconds: float | None = Field(description="from claim to record, of the last attempt")
     is_cached: bool

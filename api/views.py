@@ -76,10 +76,27 @@ def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Searc
             state=evaluation.state,
             attempt=evaluation.attempt,
             engine=result.get("engine"),
+            data=result.get("data"),
+            training=result.get("training"),
             worker=evaluation.worker,
             seconds=seconds,
             is_cached=candidate.is_cached,
         ),
+    )
+
+
+def why_no_weights(candidate: Candidate, evaluation: Evaluation) -> str:
+    """Returns the sentence for a candidate whose fitted parameters are not there."""
+    which = f"candidate {candidate.generation}.{candidate.index} has no weights: "
+    if candidate.metrics is None:
+        return which + f"it is {candidate.state}"
+    if not candidate.on_front:
+        return which + "it is not on the front, and only those of its members are kept"
+    if not (evaluation.result or {}).get("curves"):
+        return which + "nothing was trained for it"
+    return which + (
+        "its evaluation is older than hqnas's keeping them, was made for a search whose front it had left, or has more "
+        "than 16 MiB of them; a search with another training.seed measures it anew"
     )
 
 
@@ -131,7 +148,7 @@ def _objectives(spec: SearchSpec) -> list[ObjectiveDocument]:
         ObjectiveDocument(
             metric=objective.metric,
             goal="maximize" if objective.is_maximized else "minimize",
-            unit=objective.info.unit,
+            unit=objective.info.unit_of(spec.dataset.task),
         )
         for objective in spec.objectives
     ]

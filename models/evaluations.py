@@ -216,9 +216,10 @@ class Evaluations:
         values = {"lease_expires_at": _in(lease_s)}
         return set(self._change(*_held(claims), values=values))
 
-    def succeed(self, claim: Claim, result: dict[str, Any]) -> bool:
+    def succeed(self, claim: Claim, result: dict[str, Any], *, weights: bytes | None = None) -> bool:
         """Records the result, and returns whether the claim still held; if not, nothing changed."""
-        return bool(self._change(*_held([claim]), values={**_settled(EvaluationState.SUCCEEDED), "result": result}))
+        values = {**_settled(EvaluationState.SUCCEEDED), "result": result, "weights": weights}
+        return bool(self._change(*_held([claim]), values=values))
 
     def fail(self, claim: Claim, error: dict[str, Any]) -> bool:
         """Records why there is no result, and returns whether the claim still held."""
@@ -299,6 +300,33 @@ class Evaluations:
             values={"state": EvaluationState.CANCELLED, "lease_expires_at": None, "finished_at": func.now()},
         )
         return len(changed)
+
+    def drop_weights(self, candidate_ids: Sequence[uuid.UUID]) -> int:
+        """Forgets the weights behind these candidates that none needs any more, of whatever search; returns how many.
+
+        Needed are those of candidates on a front, and of candidates that wait, which may come on one.
+        """
+        return self._drop_weights(Candidate.id.in_(candidate_ids)) if candidate_ids else 0
+
+    def drop_weights_of(self, search_id: uuid.UUID) -> int:
+        """Forgets the weights behind all candidates of an ended search that none needs any more."""
+        return self._drop_weights(Candidate.search_id == search_id, ~Candidate.on_front)
+
+    def _drop_weights(self, *of_candidates: ColumnElement[bool]) -> int:
+        # Locked by a statement of its own: the next one then sees candidates that another search has proposed on these
+        # evaluations up to now, and whoever proposes one from now on waits for this transaction.
+        mine = select(Candidate.evaluation_id).where(*of_candidates)
+        kept = (Evaluation.id.in_(mine), Evaluation.weights.is_not(None))
+        ids = self._session.scalars(select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update()).all()
+        needed = select(Candidate.id).where(
+            Candidate.evaluation_id == Evaluation.id,
+            or_(Candidate.on_front, Candidate.state == CandidateState.WAITING),
+        )
+        return len(self._change(Evaluation.id.in_(ids), ~needed.exists(), values={"weights": None})) if ids else 0
+
+    def weights(self, evaluation_id: uuid.UUID) -> bytes | None:
+        """Returns the safetensors file of a result, or None if none was made or it is not kept any more."""
+        return self._session.scalar(select(Evaluation.weights).where(Evaluation.id == evaluation_id))
 
     def _blame(self, *conditions: ColumnElement[bool], counter: str, limit: int, kind: str, message: str) -> int:
         count = getattr(Evaluation, counter) + 1

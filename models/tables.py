@@ -12,7 +12,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -160,6 +171,9 @@ class Evaluation(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
+    #: A safetensors file of what was fitted, while a candidate on a front, or one that waits, uses the result. Only a
+    #: query that names it loads it, for it can be megabytes.
+    weights: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
 
 
 class Confirmation(Base):

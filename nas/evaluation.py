@@ -7,9 +7,10 @@ derive from the genome's digest, the training seed and the replicate, never from
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,13 +25,18 @@ from nas.metrics.gradient_variance import GradientDraws, bundle_pure_gradients
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions
 from nas.metrics.registry import MEASURES
+from nas.metrics.robustness import RobustAccuracy
 from nas.space import Genome
 from nas.spec import METRICS, Protocol
 from nas.spec.settings import MetricSettings
-from nas.training.datasets import Data, load, principal_components, side_by_side
-from nas.training.fit import Epoch, Fit, fit
+from nas.training.datasets import Data, description_of, load, principal_components, side_by_side
+from nas.training.fit import Epoch, fit
 from nas.training.gradients import loss_gradients
 from nas.training.hybrid import HybridNetworks
+from nas.training.loss import TrainingLoss
+from nas.training.robustness import FittedNetwork
+from nas.training.sweep import Fitted, Trial, best_of
+from nas.training.weights import Weights, to_safetensors
 
 _T = TypeVar("_T")
 
@@ -42,13 +48,18 @@ class Evaluation:
     metrics: dict[str, Measurement]
     curves: tuple[tuple[Epoch, ...], ...]  #: one a replicate; empty if nothing was trained
     engine: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)  #: rows, and how features were made inputs
+    training: dict[str, Any] | None = None  #: learning rate, epochs run and reported; None if nothing was trained
+    weights: bytes | None = None  #: of `nas.training.weights`; None if nothing was trained, or what was is too large
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as JSON values."""
+        """Returns the evaluation, without weights, as JSON values."""
         return {
             "metrics": {name: measurement.to_json() for name, measurement in self.metrics.items()},
             "curves": [[epoch.to_json() for epoch in curve] for curve in self.curves],
             "engine": self.engine,
+            "data": self.data,
+            "training": self.training,
         }
 
 
@@ -110,7 +121,7 @@ class _Bundle:
             metrics = {name: MEASURES[name](subject) for name in self.protocol.metrics}
         except EvaluationError as error:
             return error
-        return Evaluation(metrics, subject.curves, self._engine_info)
+        return Evaluation(metrics, subject.curves, self._engine_info, subject.data, subject.training, subject.weights)
 
     @cached_property
     def _engine_info(self) -> dict[str, Any]:
@@ -133,45 +144,53 @@ class _Bundle:
         mode = self.protocol.training.mode
         if mode == "pure-quantum":
             return bundle_pure_gradients(self._circuits, self.engine, settings.samples, rngs)
-        return loss_gradients(self._networks, self._data, settings, mode=mode, rngs=rngs)
+        data = side_by_side(self.data)
+        loss = TrainingLoss.of(self.protocol.training, data.train_y)
+        return loss_gradients(self._networks, data, settings, mode=mode, rngs=rngs, loss=loss)
 
     @cached_property
-    def fits(self) -> list[list[Fit | TrainingDiverged]]:
-        """Every member's replicates; all are trained side by side."""
+    def fitted(self) -> list[Fitted | TrainingDiverged]:
+        """Every member's replicates; all, at all learning rates that a member tries, are trained side by side."""
         training = self.protocol.training
-        n_replicates = training.replicates
-        rates = [self._rate(each) for each in self.architectures for _ in range(n_replicates)]
-        everyone = tuple(each for each in self.architectures for _ in range(n_replicates))
-        rngs = [rng for member in range(len(rates) // n_replicates) for rng in self._fit_rngs(member, n_replicates)]
-        networks = HybridNetworks(everyone, self.engine)
-        found = fit(networks, self._replicated(n_replicates), training, learning_rates=rates, rngs=rngs)
-        return [found[start : start + n_replicates] for start in range(0, len(found), n_replicates)]
+        runs = [
+            (member, rate, replicate)
+            for member, each in enumerate(self.architectures)
+            for rate in self._rates(each)
+            for replicate in range(training.replicates)
+        ]
+        networks = HybridNetworks(tuple(self.architectures[member] for member, _, _ in runs), self.engine)
+        found = fit(
+            networks,
+            side_by_side([self.data[member] for member, _, _ in runs]),
+            training,
+            learning_rates=[rate for _, rate, _ in runs],
+            rngs=[self.rng(member, "fit", replicate=replicate) for member, _, replicate in runs],
+        )
+        rest = iter(found)
+        return [
+            best_of([Trial.of(rate, list(islice(rest, training.replicates))) for rate in self._rates(each)])
+            for each in self.architectures
+        ]
 
     @cached_property
-    def _of_members(self) -> list[Data]:
+    def data(self) -> list[Data]:
+        """What each member sees."""
         data = load(self.protocol.dataset)
         return [data if each.is_hybrid else principal_components(data, each.n_inputs) for each in self.architectures]
 
-    @property
-    def _data(self) -> Data:
-        return side_by_side(self._of_members)
-
-    def _replicated(self, n_replicates: int) -> Data:
-        return side_by_side([data for data in self._of_members for _ in range(n_replicates)])
-
-    def _rate(self, architecture: Architecture) -> float:
-        rate = architecture.genome.learning_rate
+    def _rates(self, architecture: Architecture) -> Sequence[float]:
+        swept, rate = self.protocol.training.learning_rate, architecture.genome.learning_rate
+        if swept is not None:
+            return swept
         if rate is None:
             raise ValueError("the genome has no learning rate, and the protocol needs training")
-        return rate
-
-    def _fit_rngs(self, member: int, n_replicates: int) -> list[np.random.Generator]:
-        return [self._rng(member, "fit", replicate=i) for i in range(n_replicates)]
+        return (rate,)
 
     def _rngs(self, purpose: str) -> list[np.random.Generator]:
-        return [self._rng(member, purpose) for member in range(len(self.architectures))]
+        return [self.rng(member, purpose) for member in range(len(self.architectures))]
 
-    def _rng(self, member: int, purpose: str, *, replicate: int = 0) -> np.random.Generator:
+    def rng(self, member: int, purpose: str, *, replicate: int = 0) -> np.random.Generator:
+        """Returns a generator of a member's own for each purpose and replicate."""
         digest = self.architectures[member].genome.digest
         text = f"{digest}:{self.protocol.training.seed}:{replicate}:{purpose}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
@@ -191,8 +210,9 @@ class _Subject:
 
     @property
     def training_protocol(self) -> dict[str, Any]:
-        protocol = self._bundle.protocol
-        return {**protocol.training.model_dump(mode="json"), "dataset": protocol.dataset.model_dump()}
+        protocol, fitted = self._bundle.protocol, _or_raise(self._bundle.fitted[self._member])
+        chosen = {"chosen_learning_rate": fitted.learning_rate} if fitted.sweep else {}
+        return {**protocol.training.to_identity(), **chosen, "dataset": protocol.dataset.to_identity()}
 
     @property
     def fidelities(self) -> NDArray[np.float64]:
@@ -210,14 +230,61 @@ class _Subject:
 
     @property
     def predictions(self) -> tuple[Predictions, ...]:
-        return tuple(_or_raise(one).predictions for one in self._bundle.fits[self._member])
+        return tuple(fit.predictions for fit in _or_raise(self._bundle.fitted[self._member]).fits)
+
+    @property
+    def noisy(self) -> tuple[RobustAccuracy, ...]:
+        return tuple(
+            network.noisy_accuracy(self._data, self.settings.noise, rng)
+            for network, rng in self._fitted_networks("noisy_accuracy")
+        )
+
+    @property
+    def under_shots(self) -> tuple[RobustAccuracy, ...]:
+        return tuple(
+            network.shot_accuracy(self._data, self.settings.shots, rng)
+            for network, rng in self._fitted_networks("shot_accuracy")
+        )
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        return self._bundle.rng(self._member, purpose)
 
     @property
     def curves(self) -> tuple[tuple[Epoch, ...], ...]:
+        return tuple(fit.curve for fit in self._fitted.fits) if self._fitted else ()
+
+    @property
+    def training(self) -> dict[str, Any] | None:
+        return self._fitted.to_json() if self._fitted else None
+
+    @property
+    def weights(self) -> bytes | None:
+        if self._fitted is None:
+            return None
+        replicates = tuple(fit.parameters for fit in self._fitted.fits)
+        genome, protocol = self.architecture.genome, self._bundle.protocol
+        return to_safetensors(Weights(genome, protocol, replicates, self._fitted.to_json(), self.data))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return description_of(self._data, self.architecture)
+
+    @property
+    def _data(self) -> Data:
+        return self._bundle.data[self._member]
+
+    @property
+    def _fitted(self) -> Fitted | None:
         # Asked for at the end, and not a reason to train.
-        if "fits" not in self._bundle.__dict__:
-            return ()
-        return tuple(_or_raise(one).curve for one in self._bundle.fits[self._member])
+        if "fitted" not in self._bundle.__dict__:
+            return None
+        return _or_raise(self._bundle.fitted[self._member])
+
+    def _fitted_networks(self, purpose: str) -> Iterator[tuple[FittedNetwork, np.random.Generator]]:
+        """Yields the network of each replicate with a generator of its own."""
+        for replicate, one in enumerate(_or_raise(self._bundle.fitted[self._member]).fits):
+            network = FittedNetwork.of(self.architecture, self._bundle.engine, one)
+            yield network, self._bundle.rng(self._member, purpose, replicate=replicate)
 
 
 def _or_raise(outcome: _T | EvaluationError) -> _T:

@@ -87,6 +87,8 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
         leave=[one for (one, _), is_kept in zip(points, kept, strict=True) if not is_kept and one in known],
     )
     search.n_front = sum(kept)
+    on_front = {one for (one, _), is_kept in zip(points, kept, strict=True) if is_kept}
+    work.evaluations.drop_weights([one for one in (*known, *(t.candidate_id for t in outcomes)) if one not in on_front])
     _measure_front(search, spec, [losses for (_, losses), is_kept in zip(points, kept, strict=True) if is_kept])
 
 
@@ -204,6 +206,7 @@ def _losses(candidate: Candidate, spec: SearchSpec) -> tuple[float, ...]:
 def _end(work: UnitOfWork, search: Search, state: SearchState, reason: str) -> None:
     work.searches.end(search, state, reason)
     work.evaluations.cancel_unwanted(search.id)
+    work.evaluations.drop_weights_of(search.id)
     log.info("search_ended", search_id=str(search.id), state=str(state), reason=reason)
 
 

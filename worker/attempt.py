@@ -12,6 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
 
@@ -32,8 +33,15 @@ log = structlog.get_logger()
 
 _RETRY_S = 2.0
 
-#: Result and error of an evaluation, one of them None.
-Outcome = tuple[dict[str, Any] | None, dict[str, Any] | None]
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result or error of an evaluation, the other None."""
+
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    weights: bytes | None = None  #: beside a result, of what was fitted
+
 
 #: What computing gives: a measurement of a search or of a confirmation, or the error that it met.
 Found = Evaluation | Confirmed | Exception
@@ -72,7 +80,8 @@ class Attempts:
             return
         are_recorded = self._record(outcomes)
         seconds = round(time.perf_counter() - started, 3)
-        for (claim, (_, error)), is_recorded in zip(outcomes, are_recorded, strict=True):
+        for (claim, outcome), is_recorded in zip(outcomes, are_recorded, strict=True):
+            error = outcome.error
             ended = "evaluation_failed" if error else "evaluation_succeeded"
             log.info(
                 ended if is_recorded else "evaluation_superseded",
@@ -89,10 +98,10 @@ class Attempts:
             try:
                 with UnitOfWork(self._engine) as work:
                     are_recorded = [
-                        work.evaluations.succeed(claim, result)
-                        if result is not None
-                        else work.evaluations.fail(claim, error or {})
-                        for claim, (result, error) in outcomes
+                        work.evaluations.succeed(claim, outcome.result, weights=outcome.weights)
+                        if outcome.result is not None
+                        else work.evaluations.fail(claim, outcome.error or {})
+                        for claim, outcome in outcomes
                     ]
                     if any(are_recorded):
                         work.ring()
@@ -196,10 +205,11 @@ def _outcome(found: Found) -> Outcome:
         except Exception as problem:  # as above
             failure = problem
         else:
-            return result, None
+            return Outcome(result=result, weights=found.weights if isinstance(found, Evaluation) else None)
     assert isinstance(failure, Exception)
-    return None, {
+    error = {
         "class": type(failure).__name__,
         "message": str(failure) or type(failure).__name__,
         "traceback": "".join(traceback.format_exception(failure)),
     }
+    return Outcome(error=error)

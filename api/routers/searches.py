@@ -27,12 +27,14 @@ from api.documents import (
 )
 from api.problems import ApiProblem, ProblemDocument, not_found
 from api.routers.examples import SPEC_EXAMPLES
-from api.views import candidate_document, front_document, search_document, search_summary
+from api.views import candidate_document, front_document, search_document, search_summary, why_no_weights
 from models import Search, UnitOfWork
 from models.states import SEARCH_OPEN, SearchState
 from nas.spec import SearchSpec
 
 router = APIRouter(prefix="/v1/searches", tags=["searches"])
+
+SAFETENSORS = "application/vnd.safetensors"
 
 _MAX_INTEGER = 2**31  # of the columns
 
@@ -106,6 +108,7 @@ def cancel_search(search_id: UUID, work: Work, team_id: TeamId, state: SharedSta
     if search.state in SEARCH_OPEN:
         work.searches.end(search, SearchState.CANCELLED, "cancelled on request")
         work.evaluations.cancel_unwanted(search.id)
+        work.evaluations.drop_weights_of(search.id)
         work.ring()
         work.commit()
     return _document(work, search, state)
@@ -134,6 +137,27 @@ def list_candidates(
         items=[candidate_document(row, spec) for row in rows[:limit]],
         next_cursor=encode_cursor(f"{last.generation}.{last.index}") if last else None,
     )
+
+
+@router.get(
+    "/{search_id}/candidates/{candidate_id}/weights",
+    response_class=Response,
+    responses={
+        200: {"content": {SAFETENSORS: {}}, "description": "a safetensors file with its metadata under `hqnas`"},
+        404: {"model": ProblemDocument, "description": "no such candidate, or its weights are not kept"},
+    },
+)
+def get_weights(search_id: UUID, candidate_id: UUID, work: Work, team_id: TeamId) -> Response:
+    """Download the fitted parameters of a candidate on a front, of every replicate at the epoch that it reports."""
+    row = work.candidates.get(team_id, candidate_id)
+    if row is None or row[0].search_id != search_id:
+        raise not_found("candidate", f"{candidate_id} in search {search_id}")
+    candidate, evaluation, _ = row
+    content = work.evaluations.weights(evaluation.id)
+    if content is None:
+        raise ApiProblem(404, "no-weights", "No weights", why_no_weights(candidate, evaluation))
+    name = f"{candidate.digest[:12]}.safetensors"
+    return Response(content, media_type=SAFETENSORS, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @router.get("/{search_id}/generations", responses=_UNKNOWN)

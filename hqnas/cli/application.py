@@ -79,5 +79,6 @@ app.command(rich_help_panel=_SEARCH, epilog=searches.SHOW_EXAMPLE)(searches.show
 app.command(rich_help_panel=_SEARCH)(searches.cancel)
 app.command(rich_help_panel=_SEARCH, epilog=searches.EXPORT_EXAMPLE)(searches.export)
 app.command(rich_help_panel=_SEARCH, epilog=CONFIRM_EXAMPLE)(confirm)
+app.command(rich_help_panel=_SEARCH, epilog=searches.WEIGHTS_EXAMPLE)(searches.weights)
 app.command(rich_help_panel=_MEASURE, epilog=MEASURE_EXAMPLE)(measure)
 app.command(rich_help_panel=_MEASURE, epilog=ENGINES_EXAMPLE)(engines)

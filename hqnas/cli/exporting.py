@@ -1,4 +1,4 @@
-"""What `hqnas export` writes, by the suffix of the file."""
+"""What `hqnas export` writes, by the suffix of the file, and where `hqnas weights` does."""
 
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ def content_of(
         CannotExport: a member is wanted and the front is empty, or matplotlib is missing.
     """
     if suffix == ".py":
-        return client.candidate(_member(client, search_id, place)).pennylane
+        return client.candidate(member_id(client, search_id, place)).pennylane
     front = client.front(search_id)
     if suffix == ".csv":
         rows = [c for c in client.candidates(search_id) if c.state == "evaluated"] if is_all else front.items
@@ -47,7 +47,22 @@ def content_of(
     return picture(search, candidates, client.generations(search_id), best=front.best())
 
 
-def _member(client: Client, search_id: str, place: str | None) -> str:
+def check_weights_output(output: Path) -> None:
+    """Refuses a name that says something else of the content, before anything is fetched.
+
+    Raises:
+        CannotExport: the suffix is not .safetensors.
+    """
+    if output.suffix.lower() != ".safetensors":
+        raise CannotExport(f"cannot write '{output}': the name of the file has to end in .safetensors")
+
+
+def member_id(client: Client, search_id: str, place: str | None) -> str:
+    """Returns the id of the candidate at a place or with an id, by default of the best member.
+
+    Raises:
+        CannotExport: the best member is wanted and the front is empty.
+    """
     if place is not None:
         return candidate_at(client, search_id, place).id
     best = client.front(search_id).best()

@@ -1,4 +1,4 @@
-"""Commands of a person who searches: submit, watch, list, front, show, cancel, export."""
+"""Commands of a person who searches: submit, watch, list, front, show, cancel, export, weights."""
 
 import json
 from enum import StrEnum
@@ -21,6 +21,10 @@ SHOW_EXAMPLE = "\b\nExamples:\n  hqnas show latest/2.14\n  hqnas show latest/2.1
 EXPORT_EXAMPLE = (
     "\b\nExamples:\n  hqnas export latest --output front.csv\n  hqnas export latest --output front.png\n"
     "  hqnas export latest --output net.py --candidate 2.14"
+)
+
+WEIGHTS_EXAMPLE = (
+    "\b\nExamples:\n  hqnas weights latest 2.14 -o net.safetensors\n  hqnas weights latest best -o net.safetensors"
 )
 
 SearchArgument = Annotated[
@@ -116,17 +120,24 @@ def show(
     ],
     source: Annotated[bool, typer.Option("--source", help="Print the model as PennyLane source.")] = False,
     drawing: Annotated[bool, typer.Option("--drawing", help="Print the drawing of the circuit.")] = False,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Print the learning curves of all replicates as CSV.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows a candidate: its genes, its metrics and its circuit."""
-    if source + drawing + as_json > 1:
-        raise typer.BadParameter("choose one of --source, --drawing and --json")
+    if source + drawing + curves + as_json > 1:
+        raise typer.BadParameter("choose one of --source, --drawing, --curves and --json")
     with connection.connect(context) as client:
         found = client.candidate(connection.candidate_id(client, candidate))
     if as_json:
         _print_json(found.document)
     elif source or drawing:
         typer.echo((found.pennylane if source else found.drawing).rstrip("\n"))
+    elif curves:
+        from hqnas.export import curves_to_csv
+
+        typer.echo(curves_to_csv(found.curves).rstrip("\n"))
     else:
         from rich.console import Console
 
@@ -165,6 +176,31 @@ def export(
         content = content_of(
             client, connection.search_id(client, search), output.suffix.lower(), place=candidate, is_all=is_all
         )
+    write_file(output, content)
+    typer.echo(str(output))
+
+
+def weights(
+    context: typer.Context,
+    search: SearchArgument,
+    candidate: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="A member of its front, by place or id, or 'best'.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .safetensors.")],
+) -> None:
+    """Writes the fitted parameters of a front's member as a safetensors file.
+
+    Tensors have the names of `hqnas show --source`, behind the replicate: without the prefix 'replicate.0.' they are a
+    state that Network.load_state_dict takes. Metadata, as JSON under 'hqnas': genome, protocol, epochs, preparation.
+    """
+    from hqnas.cli.exporting import check_weights_output, member_id
+    from hqnas.export import write_file
+
+    check_weights_output(output)
+    with connection.connect(context) as client:
+        search_id = connection.search_id(client, search)
+        place = None if candidate == "best" else candidate
+        content = client.weights(search_id, member_id(client, search_id, place))
     write_file(output, content)
     typer.echo(str(output))
 

@@ -132,6 +132,18 @@ class Client:
         """Returns a candidate with its circuit, PennyLane source and training curves."""
         return self._get(_path("candidates", candidate_id), CandidateDetail.from_json)
 
+    def weights(self, search_id: str, candidate_id: str) -> bytes:
+        """Returns the fitted parameters of a candidate on the front as a safetensors file.
+
+        Tensors are named by replicate and layer, as in the candidate's PennyLane source: `replicate.0.before.0.weight`,
+        `replicate.0.weights` of the circuit, `replicate.0.after.0.bias`.
+
+        Raises:
+            NotFound: there is no such candidate, nothing was trained, or its weights are not kept.
+        """
+        path = _path("searches", search_id, "candidates", candidate_id, "weights")
+        return self._transport.send("GET", path, is_repeatable=True, headers={"Accept": "*/*"}).content
+
     def generations(self, search_id: str) -> tuple[Generation, ...]:
         """Returns the generations of a search so far, with the hypervolume after each."""
         return self._get(

@@ -193,7 +193,8 @@ class Epoch:
     epoch: int
     train_loss: float | None
     validation_loss: float | None
-    validation_accuracy: float | None
+    validation_accuracy: float | None  #: of a classification
+    validation_r2: float | None = None  #: of a regression
 
     @classmethod
     def from_json(cls, document: Document) -> Self:
@@ -203,6 +204,7 @@ class Epoch:
             document.get("train_loss"),
             document.get("validation_loss"),
             document.get("validation_accuracy"),
+            document.get("validation_r2"),
         )
 
 

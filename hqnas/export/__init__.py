@@ -7,6 +7,16 @@ from hqnas.export.confirmation import trials_to_csv
 from hqnas.export.files import CannotExport, write_file
 from hqnas.export.genes import architecture, gene_text
 from hqnas.export.picture import picture
-from hqnas.export.table import to_csv, to_json
+from hqnas.export.table import curves_to_csv, to_csv, to_json
 
-__all__ = ["CannotExport", "architecture", "gene_text", "picture", "to_csv", "to_json", "trials_to_csv", "write_file"]
+__all__ = [
+    "CannotExport",
+    "architecture",
+    "curves_to_csv",
+    "gene_text",
+    "picture",
+    "to_csv",
+    "to_json",
+    "trials_to_csv",
+    "write_file",
+]

@@ -1,4 +1,4 @@
-"""Candidates as CSV and JSON."""
+"""Candidates and learning curves as CSV, fronts as JSON."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from hqnas.client.results import Candidate, Front, Objective, Search, losses
+from hqnas.client.results import Candidate, Epoch, Front, Objective, Search, losses
 from hqnas.export.genes import GENES, gene_text
 
 #: A spreadsheet takes a cell that begins so for a formula and would run it.
@@ -31,6 +31,18 @@ def to_csv(candidates: Iterable[Candidate], objectives: tuple[Objective, ...]) -
         place = [str(row.generation), str(row.index), row.digest, str(row.is_on_front).lower()]
         genes = [_cell(gene_text(name, row.genome[name])) for name in GENES]
         writer.writerow([*place, *genes, *_metric_cells(row, metrics)])
+    return out.getvalue()
+
+
+def curves_to_csv(curves: Sequence[Sequence[Epoch]]) -> str:
+    """Returns one line an epoch of each replicate; a column that the task does not have is left out."""
+    points = [(replicate, epoch) for replicate, curve in enumerate(curves) for epoch in curve]
+    columns = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "validation_r2"]
+    known = [name for name in columns if any(getattr(epoch, name) is not None for _, epoch in points)]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["replicate", *known])
+    writer.writerows([replicate, *(getattr(epoch, name) for name in known)] for replicate, epoch in points)
     return out.getvalue()
 
 

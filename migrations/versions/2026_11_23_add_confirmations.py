@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "5b0e7c2f94d1"
-down_revision = "8c1d7e5a40f2"
+down_revision = "5e9b03c7d1aa"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,11 @@
 """What a genome becomes on a data set: the circuit and the widths of the classical layers around it.
 
-    x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ expectations ── Linear, ReLU … Linear ──▶ logits
+    x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ expectations ── Linear, ReLU … Linear ──▶ outputs
+
+Outputs are the logits of classes, or the target of a regression in standard deviations of the training split.
 
 In `pure-quantum` no classical layer stands around the circuit: principal components fitted on the training split go
-in, and fixed means of the expectations are the logits. In the hybrid modes the classical part does the reduction.
+in, and fixed means of the expectations are the outputs. In the hybrid modes the classical part does the reduction.
 """
 
 from dataclasses import dataclass
@@ -15,12 +17,17 @@ from nas.errors import EvaluationError
 from nas.space.genome import Genome
 from nas.space.layout import edges, pauli_words
 from nas.spec.confirmation import ConfirmationProtocol
+from nas.spec.datasets import Task
 from nas.spec.protocol import Protocol
 from nas.spec.search import SearchSpec
 
 #: The logits of a pure circuit are this times means of expectations. They lie in [-1, 1]: a softmax of them alone
 #: could not be surer than 88 % of one of two classes.
 PURE_LOGIT_SCALE: Final = 5.0
+
+#: The target that a pure circuit gives is this times the mean of its expectations, in standard deviations of the
+#: training target: nearly all of a target lies within three of them.
+PURE_TARGET_SCALE: Final = 3.0
 
 
 class UnbuildableGenome(EvaluationError):
@@ -34,10 +41,11 @@ class Architecture:
     genome: Genome
     circuit: Circuit
     n_features: int
-    n_classes: int
+    n_outputs: int  #: one a class, or 1 of a regression
     n_inputs: int  #: numbers that enter the circuit
     pre_widths: tuple[int, ...]
     post_widths: tuple[int, ...]
+    task: Task = "classification"
 
     @classmethod
     def build(cls, genome: Genome, protocol: Protocol | SearchSpec | ConfirmationProtocol) -> Self:
@@ -46,21 +54,22 @@ class Architecture:
         Raises:
             UnbuildableGenome: a pure circuit gives out fewer expectations than there are classes.
         """
-        n_features, n_classes = protocol.dataset.n_features, protocol.dataset.n_classes
+        n_features, n_outputs = protocol.dataset.n_features, protocol.dataset.n_outputs
         is_hybrid = protocol.training.mode != "pure-quantum"
         n_inputs = _input_count(genome, n_features, is_hybrid=is_hybrid)
         circuit = build_circuit(genome, n_inputs)
-        n_outputs = len(circuit.observables)
-        if not is_hybrid and n_outputs < n_classes and not (n_outputs == 1 and n_classes == 2):
-            raise UnbuildableGenome(f"{n_outputs} expectations cannot tell {n_classes} classes apart")
+        n_expectations = len(circuit.observables)
+        if not is_hybrid and n_expectations < n_outputs and not (n_expectations == 1 and n_outputs == 2):
+            raise UnbuildableGenome(f"{n_expectations} expectations cannot tell {n_outputs} classes apart")
         return cls(
             genome=genome,
             circuit=circuit,
             n_features=n_features,
-            n_classes=n_classes,
+            n_outputs=n_outputs,
             n_inputs=n_inputs,
             pre_widths=(n_features, *genome.pre_layers, n_inputs) if is_hybrid else (),
-            post_widths=(n_outputs, *genome.post_layers, n_classes) if is_hybrid else (),
+            post_widths=(n_expectations, *genome.post_layers, n_outputs) if is_hybrid else (),
+            task=protocol.dataset.task,
         )
 
     @property

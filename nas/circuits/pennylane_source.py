@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from nas.circuits.architecture import PURE_LOGIT_SCALE, Architecture
+from nas.circuits.architecture import PURE_LOGIT_SCALE, PURE_TARGET_SCALE, Architecture
 from nas.circuits.circuit import Angle, Operation
 from nas.circuits.gates import AMPLITUDE, GATES
 from nas.space.layout import PauliWord
@@ -64,7 +64,7 @@ def _module(architecture: Architecture) -> str:
         layers.insert(0, _sequential("before", architecture.pre_widths))
         layers.append(_sequential("after", architecture.post_widths))
     lines = [
-        f'"""From {architecture.n_features} features to the logits of {architecture.n_classes} classes."""',
+        f'"""From {architecture.n_features} features to {_outputs(architecture)}."""',
         "",
         "def __init__(self):",
         *_indented(["super().__init__()", *layers]),
@@ -89,14 +89,22 @@ def _forward(architecture: Architecture) -> list[str]:
         "inputs = math.pi * torch.tanh(x)" if _uses_tanh(architecture) else "inputs = x",
         "expectations = torch.stack(circuit(inputs, self.weights), dim=-1)",
     ]
+    if architecture.task == "regression":
+        return [*lines, f"return {PURE_TARGET_SCALE} * expectations.mean(dim=-1, keepdim=True)"]
     if len(architecture.circuit.observables) == 1:
         return [*lines, f"return {PURE_LOGIT_SCALE} * torch.cat([expectations, -expectations], dim=-1)"]
-    n_classes = architecture.n_classes
+    n_classes = architecture.n_outputs
     return [
         *lines,
         f"means = [expectations[..., label::{n_classes}].mean(dim=-1) for label in range({n_classes})]",
         f"return {PURE_LOGIT_SCALE} * torch.stack(means, dim=-1)",
     ]
+
+
+def _outputs(architecture: Architecture) -> str:
+    if architecture.task == "regression":
+        return "the target, in standard deviations of the training split"
+    return f"the logits of {architecture.n_outputs} classes"
 
 
 def _main(architecture: Architecture) -> str:

@@ -85,7 +85,7 @@ def classical_twin(architecture: Architecture, n_trained: int) -> Architecture:
     or the principal components that a pure circuit gets. The circuit of the result is empty and stands for the ReLU.
     """
     n_in = architecture.n_features if architecture.is_hybrid else architecture.n_inputs
-    n_out = architecture.n_classes
+    n_out = architecture.n_outputs
     each = n_in + n_out + 1
     below = max(1, (n_trained - n_out) // each)
     hidden = min((below, below + 1), key=lambda h: abs(h * each + n_out - n_trained))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.errors import UndefinedMetric
+from nas.spec.datasets import Task
 from nas.spec.metrics import METRICS
 
 
@@ -21,6 +22,7 @@ class Measurement:
     std_error: float | None  #: in the unit of the value; None means exact
     protocol: dict[str, Any] = field(default_factory=dict)  #: estimator, samples, distributions
     details: dict[str, Any] = field(default_factory=dict)  #: what else was learnt on the way
+    task: Task = "classification"  #: of the data set, where the unit depends on it
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value) or not math.isfinite(self.std_error or 0.0):
@@ -32,7 +34,7 @@ class Measurement:
         return {
             "value": self.value,
             "std_error": "exact" if self.std_error is None else self.std_error,
-            "unit": info.unit,
+            "unit": info.unit_of(self.task),
             "version": info.version,
             "protocol": self.protocol,
             **self.details,

@@ -14,6 +14,8 @@ from nas.metrics.expressibility import expressibility_of
 from nas.metrics.gradient_variance import GradientDraws, dead_parameters, gradient_variance
 from nas.metrics.measurement import Measurement
 from nas.metrics.performance import Predictions, validation_accuracy, validation_loss
+from nas.metrics.robustness import RobustAccuracy, noisy_accuracy, shot_accuracy
+from nas.metrics.scores import validation_auc, validation_f1, validation_r2
 from nas.spec.settings import MetricSettings
 
 
@@ -45,6 +47,17 @@ class Subject(Protocol):
         """Of the fitted models on the validation split, one a replicate."""
 
     @property
+    def noisy(self) -> Sequence[RobustAccuracy]:
+        """Of the fitted models with gate and readout errors, one a replicate."""
+
+    @property
+    def under_shots(self) -> Sequence[RobustAccuracy]:
+        """Of the fitted models with finite shots, one a replicate."""
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A generator of its own for each purpose, seeded by the genome and the training seed."""
+
+    @property
     def training_protocol(self) -> dict[str, Any]:
         """The conditions of the fits."""
 
@@ -70,6 +83,11 @@ _STATIC: Final = (
 MEASURES: Final[dict[str, Measure]] = {
     "validation_accuracy": lambda s: validation_accuracy(s.predictions, s.training_protocol),
     "validation_loss": lambda s: validation_loss(s.predictions, s.training_protocol),
+    "validation_f1": lambda s: validation_f1(s.predictions, s.training_protocol, s.rng("validation_f1")),
+    "validation_auc": lambda s: validation_auc(s.predictions, s.training_protocol, s.rng("validation_auc")),
+    "validation_r2": lambda s: validation_r2(s.predictions, s.training_protocol, s.rng("validation_r2")),
+    "noisy_accuracy": lambda s: noisy_accuracy(s.noisy, s.settings.noise, s.training_protocol),
+    "shot_accuracy": lambda s: shot_accuracy(s.under_shots, s.settings.shots, s.training_protocol),
     "expressibility": lambda s: expressibility_of(
         s.fidelities,
         s.architecture.circuit.qubits,

@@ -60,13 +60,16 @@ class SearchSpace:
 
     @classmethod
     def from_spec(cls, spec: SearchSpec) -> Self:
-        """Returns the space of a validated spec. Without training, the learning rate is no gene."""
+        """Returns the space of a validated spec.
+
+        Without training, or with rates that every candidate tries, the learning rate is no gene.
+        """
         genes: dict[str, Variable] = {}
         for name in type(spec.space).model_fields:
             if name == "per_layer":
                 continue
             gene = getattr(spec.space, name)
-            if name == "learning_rate" and not spec.has_training:
+            if name == "learning_rate" and (gene is None or not spec.has_training):
                 genes[name] = Options(name, (None,), is_ordered=True)
             elif isinstance(gene, FloatRange):
                 genes[name] = _interval(name, gene)

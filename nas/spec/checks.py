@@ -4,7 +4,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nas.spec import limits
-from nas.spec.genes import choices_of
+from nas.spec.genes import FloatRange, choices_of
+from nas.spec.training_checks import training_problems
 
 if TYPE_CHECKING:
     from nas.spec.search import SearchSpec
@@ -16,6 +17,7 @@ Finding = tuple[tuple[str | int, ...], str, Any]
 def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
+    found.extend(training_problems(spec))
     return found or _memory_problems(spec)
 
 
@@ -36,7 +38,7 @@ def _gene_problems(spec: "SearchSpec") -> list[Finding]:
         if low < 1:
             problems.append((("space", name), f"{name} start at 1, and the space reaches {low}", low))
     rate = spec.space.learning_rate
-    if not isinstance(rate, float | list) and rate.min <= 0:
+    if isinstance(rate, FloatRange) and rate.min <= 0:
         problems.append((("space", "learning_rate", "min"), f"a learning rate is above 0, not {rate.min}", rate.min))
     if len(set(spec.space.per_layer)) < len(spec.space.per_layer):
         problems.append((("space", "per_layer"), "a gene stands twice; name each once", spec.space.per_layer))
@@ -120,7 +122,7 @@ def _most_classical_parameters(spec: "SearchSpec") -> int:
         return widest
 
     return most(spec.dataset.n_features, spec.space.pre_layers, n_inputs) + most(
-        3 * qubits, spec.space.post_layers, spec.dataset.n_classes
+        3 * qubits, spec.space.post_layers, spec.dataset.n_outputs
     )
 
 

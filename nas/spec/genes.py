@@ -98,6 +98,8 @@ def _kind_of_lists(value: Any) -> str:
 
 
 _Distinct = AfterValidator(_distinct)
+#: A list whose values are all different.
+Unique = _Distinct
 _Some = Field(min_length=1, max_length=limits.MAX_CHOICES)
 
 PositiveInt = Annotated[StrictInt, Field(ge=1)]

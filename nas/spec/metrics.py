@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
+from nas.spec.datasets import Task
+
 Goal = Literal["minimize", "maximize"]
 
 
@@ -29,16 +31,69 @@ class MetricInfo:
     needs: Needs
     summary: str
     version: int = 1
+    tasks: tuple[Task, ...] = ("classification", "regression")  #: of data sets that it is defined for
+    regression_unit: str | None = None  #: where that differs
 
     @property
     def is_static(self) -> bool:
         """Whether the metric is exact and known before any simulation."""
         return self.needs is Needs.NOTHING
 
+    def unit_of(self, task: Task) -> str:
+        """The unit on data sets of a task."""
+        return self.regression_unit or self.unit if task == "regression" else self.unit
+
+
+_OF_CLASSES: Final[tuple[Task, ...]] = ("classification",)
+_OF_NUMBERS: Final[tuple[Task, ...]] = ("regression",)
 
 _CATALOGUE = (
-    MetricInfo("validation_accuracy", "maximize", "share", Needs.TRAINING, "correct on the validation split"),
-    MetricInfo("validation_loss", "minimize", "nats", Needs.TRAINING, "cross-entropy on the validation split"),
+    MetricInfo(
+        "validation_accuracy", "maximize", "share", Needs.TRAINING, "correct on the validation split", tasks=_OF_CLASSES
+    ),
+    MetricInfo(
+        "validation_loss",
+        "minimize",
+        "nats",
+        Needs.TRAINING,
+        "cross-entropy on the validation split, or mean squared error of a standardised target",
+        regression_unit="variance of the training target",
+    ),
+    MetricInfo(
+        "validation_f1", "maximize", "share", Needs.TRAINING, "macro F1 on the validation split", tasks=_OF_CLASSES
+    ),
+    MetricInfo(
+        "validation_auc",
+        "maximize",
+        "share",
+        Needs.TRAINING,
+        "area under the ROC curve, each class against the rest, on the validation split",
+        tasks=_OF_CLASSES,
+    ),
+    MetricInfo(
+        "validation_r2",
+        "maximize",
+        "share",
+        Needs.TRAINING,
+        "coefficient of determination on the validation split",
+        tasks=_OF_NUMBERS,
+    ),
+    MetricInfo(
+        "noisy_accuracy",
+        "maximize",
+        "share",
+        Needs.TRAINING,
+        "validation accuracy under depolarising and readout error",
+        tasks=_OF_CLASSES,
+    ),
+    MetricInfo(
+        "shot_accuracy",
+        "maximize",
+        "share",
+        Needs.TRAINING,
+        "validation accuracy under a finite number of shots",
+        tasks=_OF_CLASSES,
+    ),
     MetricInfo("expressibility", "minimize", "nats", Needs.SIMULATION, "KL divergence of fidelities to Haar"),
     MetricInfo("entangling_capability", "maximize", "Meyer-Wallach Q", Needs.SIMULATION, "mean Q at random weights"),
     MetricInfo("gradient_variance", "maximize", "log10", Needs.SIMULATION, "mean gradient variance, live parameters"),

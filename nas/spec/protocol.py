@@ -57,8 +57,9 @@ class Protocol(BaseModel):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the protocol as JSON values."""
-        return self.model_dump(mode="json")
+        """Returns the protocol as JSON values, without fields that came later and have their default."""
+        parts = {"dataset": self.dataset, "training": self.training, "settings": self.settings}
+        return {**self.model_dump(mode="json"), **{name: part.to_identity() for name, part in parts.items()}}
 
     @property
     def digest(self) -> str:

@@ -3,7 +3,7 @@
 Every model refuses unknown keys. Checks that need more than one field name the field to change in their path.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictInt, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -62,6 +62,17 @@ class SearchSpec(SpecModel):
     def has_training(self) -> bool:
         """Whether any wanted metric needs a fitted model."""
         return any(METRICS[name].needs is Needs.TRAINING for name in self.measured)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_sweep_leaves_no_gene(cls, document: Any) -> Any:
+        # What is not written has no default either: a sweep and the default of 0.01 would contradict one another.
+        if not isinstance(document, dict):
+            return document
+        space, training = document.get("space"), document.get("training")
+        if isinstance(space, dict) and isinstance(training, dict) and training.get("learning_rate") is not None:
+            return {**document, "space": {"learning_rate": None, **space}}
+        return document
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,6 +1,6 @@
 """How metrics are estimated."""
 
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
@@ -39,10 +39,34 @@ class GradientSettings(SpecModel):
     )
 
 
+ErrorRate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class NoiseSettings(SpecModel):
+    """The device that `noisy_accuracy` supposes, and how many trajectories stand for it."""
+
+    one_qubit: ErrorRate = Field(
+        default=0.001, description="probability that one of X, Y, Z follows a gate on one qubit"
+    )
+    two_qubit: ErrorRate = Field(
+        default=0.01, description="probability that one of the 15 Pauli pairs follows a gate on two qubits"
+    )
+    readout: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = Field(
+        default=0.02, description="probability that a measured bit is flipped"
+    )
+    trajectories: StrictInt = Field(default=100, ge=2, le=limits.MAX_TRAJECTORIES)
+
+
 class MetricSettings(SpecModel):
     """How each metric is estimated, and which are measured beside objectives and constraints."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"noise", "shots"})
 
     expressibility: ExpressibilitySettings = ExpressibilitySettings()
     entangling_capability: EntanglementSettings = EntanglementSettings()
     gradient_variance: GradientSettings = GradientSettings()
+    noise: NoiseSettings = NoiseSettings()
+    shots: StrictInt = Field(
+        default=1_000, ge=1, le=limits.MAX_SAMPLES, description="of `shot_accuracy`, for each sample and basis"
+    )
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")

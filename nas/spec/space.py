@@ -40,5 +40,7 @@ class Space(SpecModel):
     observable: Choice[Observable] = "z-all"
     pre_layers: ListChoice[Widths] = Field(default_factory=_no_layers, description="hidden widths before the circuit")
     post_layers: ListChoice[Widths] = Field(default_factory=_no_layers, description="hidden widths after the circuit")
-    learning_rate: FloatGene = 0.01
+    learning_rate: FloatGene | None = Field(
+        default=0.01, description="null, and absent, where training.learning_rate is a list that every candidate tries"
+    )
     per_layer: list[LayerGene] = Field(default=[], description="genes that may differ from layer to layer")

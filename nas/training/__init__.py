@@ -1,7 +1,8 @@
 """Fits hybrid models: data, the network as a function of its parameters, the training loop, and gradient draws.
 
-datasets ──▶ train and validation splits ──▶ fit ──▶ curve, predictions
-                                          └─▶ gradients ──▶ draws for nas.metrics.gradient_variance
+sources ──▶ datasets ──▶ train and validation splits ──▶ fit, at each rate of a sweep ──▶ curve, predictions, parameters
+                                                      │                                └─▶ robustness, weights
+                                                      └─▶ gradients ──▶ draws for nas.metrics.gradient_variance
 """
 
 from nas.training.datasets import Data, load

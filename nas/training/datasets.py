@@ -1,27 +1,27 @@
 """The built-in data sets, split and scaled.
 
-60 % train, 20 % validation and 20 % test, stratified, at a fixed seed. The split comes before scaling, and scaling
-and principal components use statistics of the training split alone. `load` gives out train and validation; the test
-split does not leave this module, so that no search can select on it.
+60 % train, 20 % validation and 20 % test, at a fixed seed; classes are stratified. The split comes before scaling, and
+scaling and principal components use statistics of the training split alone, of the target of a regression too. `load`
+gives out train and validation; the test split does not leave this module, so that no search can select on it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import torch
-from sklearn import datasets as sklearn_datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from nas.circuits import Architecture
 from nas.spec.datasets import Dataset
+from nas.training.sources import SOURCES
 
-#: Of generation and of the split. Another value would be another data set.
-DATA_SEED: Final = 20_260_525
+#: Another value would be another split.
 SPLIT_SEED: Final = 1
 
 VALIDATION_SHARE: Final = 0.2
@@ -30,38 +30,51 @@ TEST_SHARE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Training and validation splits; x is (rows, n_features) float64, y is (rows,) int64 from 0."""
+    """Training and validation splits; x is (rows, n_features) float64.
+
+    y is (rows,): int64 classes from 0, or float64 targets of mean 0 and variance 1 on the training split.
+    """
 
     train_x: Tensor
     train_y: Tensor
     validation_x: Tensor
     validation_y: Tensor
+    preparation: Mapping[str, Any] = field(default_factory=dict)  #: what was done to the rows, as JSON values
 
 
 @lru_cache(maxsize=16)
 def load(dataset: Dataset) -> Data:
-    """Returns the splits of a data set, standardised. They are shared between callers: do not write to them."""
-    x, y = _SOURCES[dataset.name](dataset)
-    x_seen, _, y_seen, _ = train_test_split(x, y, test_size=TEST_SHARE, stratify=y, random_state=SPLIT_SEED)
+    """Returns the splits of a data set, standardised and, where the spec says so, reduced to principal components.
+
+    They are shared between callers: do not write to them.
+    """
+    x, y = SOURCES[dataset.name](dataset)
+    has_classes = dataset.task == "classification"
+    x_seen, _, y_seen, _ = train_test_split(
+        x, y, test_size=TEST_SHARE, stratify=y if has_classes else None, random_state=SPLIT_SEED
+    )
     x_train, x_validation, y_train, y_validation = train_test_split(
         x_seen,
         y_seen,
         test_size=VALIDATION_SHARE / (1.0 - TEST_SHARE),
-        stratify=y_seen,
+        stratify=y_seen if has_classes else None,
         random_state=SPLIT_SEED,
     )
+    preparation: dict[str, Any] = {"source_features": x_train.shape[1], "scaling": "standardised on the training split"}
+    if not has_classes:
+        mean, scale = float(y_train.mean()), float(y_train.std())
+        preparation["target"] = {"mean": mean, "std": scale}
+        y_train, y_validation = (y_train - mean) / scale, (y_validation - mean) / scale
     scaler = StandardScaler().fit(x_train)
-    return Data(
+    of_y = torch.int64 if has_classes else torch.float64
+    data = Data(
         train_x=torch.tensor(scaler.transform(x_train), dtype=torch.float64),
-        train_y=torch.tensor(y_train, dtype=torch.int64),
+        train_y=torch.tensor(y_train, dtype=of_y),
         validation_x=torch.tensor(scaler.transform(x_validation), dtype=torch.float64),
-        validation_y=torch.tensor(y_validation, dtype=torch.int64),
+        validation_y=torch.tensor(y_validation, dtype=of_y),
+        preparation=preparation,
     )
-
-
-def table(dataset: Dataset) -> tuple[Any, Any]:
-    """Returns all rows and their classes, unsplit and unscaled. A search has `load`, and no use for this."""
-    return _SOURCES[dataset.name](dataset)
+    return data if dataset.reduce is None else principal_components(data, dataset.reduce.pca)
 
 
 def principal_components(data: Data, n_components: int) -> Data:
@@ -71,6 +84,19 @@ def principal_components(data: Data, n_components: int) -> Data:
     """
     if data.train_x.shape[1] <= n_components:
         return data
+    explained = data.preparation.get("explained_variance")
+    if explained is not None:
+        # They are components already; of unit variance, so that a second analysis could not tell which come first.
+        return replace(
+            data,
+            train_x=data.train_x[:, :n_components],
+            validation_x=data.validation_x[:, :n_components],
+            preparation={
+                **data.preparation,
+                "principal_components": n_components,
+                "explained_variance": explained[:n_components],
+            },
+        )
     train = data.train_x.numpy()
     rank = int(np.linalg.matrix_rank(train - train.mean(0)))
     pca = PCA(n_components=min(n_components, rank), whiten=True, svd_solver="full").fit(train)
@@ -79,7 +105,33 @@ def principal_components(data: Data, n_components: int) -> Data:
         components = torch.tensor(pca.transform(x.numpy()), dtype=torch.float64)
         return torch.nn.functional.pad(components, (0, n_components - components.shape[1]))
 
-    return replace(data, train_x=transformed(data.train_x), validation_x=transformed(data.validation_x))
+    return replace(
+        data,
+        train_x=transformed(data.train_x),
+        validation_x=transformed(data.validation_x),
+        preparation={
+            **data.preparation,
+            "principal_components": n_components,
+            "explained_variance": pca.explained_variance_ratio_.tolist(),
+        },
+    )
+
+
+def description_of(data: Data, architecture: Architecture) -> dict[str, Any]:
+    """Returns the rows of the splits, and how the data set's features became the circuit's inputs, as JSON values."""
+    steps = []
+    if "principal_components" in data.preparation:
+        steps.append(f"principal components: {data.preparation['principal_components']}")
+    if architecture.is_hybrid:
+        steps.append(f"classical layers: {' to '.join(map(str, architecture.pre_widths))}")
+    return {
+        "train_rows": len(data.train_y),
+        "validation_rows": len(data.validation_y),
+        **data.preparation,
+        "model_features": data.train_x.shape[1],
+        "circuit_inputs": architecture.n_inputs,
+        "reduction": ", then ".join(steps) or "none: every feature enters the circuit",
+    }
 
 
 def side_by_side(of_members: Sequence[Data]) -> Data:
@@ -100,46 +152,3 @@ def side_by_side(of_members: Sequence[Data]) -> Data:
         train_x=stacked([data.train_x for data in of_members]),
         validation_x=stacked([data.validation_x for data in of_members]),
     )
-
-
-_Table = tuple[Any, Any]
-
-
-def _synthetic_binary(dataset: Dataset) -> _Table:
-    table: _Table = sklearn_datasets.make_classification(
-        n_samples=dataset.samples or dataset.info.n_samples,
-        n_features=dataset.n_features,
-        n_informative=dataset.n_features,
-        n_redundant=0,
-        n_clusters_per_class=2,
-        flip_y=0.0,
-        random_state=DATA_SEED,
-    )
-    return table
-
-
-def _moons(dataset: Dataset) -> _Table:
-    n_samples = dataset.samples or dataset.info.n_samples
-    table: _Table = sklearn_datasets.make_moons(n_samples, noise=0.15, random_state=DATA_SEED)
-    return table
-
-
-def _circles(dataset: Dataset) -> _Table:
-    n_samples = dataset.samples or dataset.info.n_samples
-    table: _Table = sklearn_datasets.make_circles(n_samples, noise=0.1, factor=0.5, random_state=DATA_SEED)
-    return table
-
-
-def _bundled(loader: Callable[..., _Table]) -> Callable[[Dataset], _Table]:
-    return lambda _dataset: loader(return_X_y=True)
-
-
-_SOURCES: Final[dict[str, Callable[[Dataset], _Table]]] = {
-    "synthetic-binary": _synthetic_binary,
-    "moons": _moons,
-    "circles": _circles,
-    "iris": _bundled(sklearn_datasets.load_iris),
-    "wine": _bundled(sklearn_datasets.load_wine),
-    "breast-cancer": _bundled(sklearn_datasets.load_breast_cancer),
-    "digits": _bundled(sklearn_datasets.load_digits),
-}

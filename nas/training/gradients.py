@@ -15,8 +15,8 @@ from nas.metrics.gradient_variance import Definition, GradientDraws, checked_dra
 from nas.metrics.sampling import UNIFORM_WEIGHTS
 from nas.spec.settings import GradientSettings
 from nas.training.datasets import Data
-from nas.training.fit import sample_losses
 from nas.training.hybrid import HybridNetworks, Parameters
+from nas.training.loss import TrainingLoss, loss_name
 
 #: Training mode to what its gradients are of; pure-quantum has no loss around the circuit.
 DEFINITIONS: Final[dict[str, Definition]] = {
@@ -33,8 +33,9 @@ def loss_gradients(
     *,
     mode: str,
     rngs: Sequence[np.random.Generator],
+    loss: TrainingLoss | None = None,
 ) -> list[GradientDraws | UndefinedMetric]:
-    """Returns each member's draws of the gradient of the cross-entropy on a fixed batch, (samples, n_parameters).
+    """Returns each member's draws of the gradient of the training loss on a fixed batch, (samples, n_parameters).
 
     `quantum-only` draws the classical layers once, freezes them, and differentiates by circuit weights; `full-hybrid`
     draws everything anew and differentiates by everything, classical layers first. Every draw has its own copy of the
@@ -42,6 +43,7 @@ def loss_gradients(
 
     Cost: samples · batch_size rows forward and backward for each member.
     """
+    loss = loss or TrainingLoss()
     rows = torch.from_numpy(np.stack([rng.permutation(len(data.train_y))[: settings.batch_size] for rng in rngs]))
     index = rows.unsqueeze(-1).expand(-1, -1, data.train_x.shape[-1])
     x, y = data.train_x.expand(len(rngs), -1, -1).gather(1, index).unsqueeze(1), data.train_y[rows]
@@ -56,11 +58,11 @@ def loss_gradients(
             drawn = Parameters(layers, networks.draw_circuits(rngs, draws=n_draws))
         else:
             drawn = networks.draw(rngs, draws=n_draws)
-        for member, values in enumerate(_gradients(networks, drawn, mode, x, y)):
+        for member, values in enumerate(_gradients(networks, drawn, mode, loss, x, y)):
             found[member].append(values)
     protocol = {
         "samples": settings.samples,
-        "cost": "cross-entropy of a fixed batch",
+        "cost": f"{loss_name(y, loss)} of a fixed batch",
         "batch_size": y.shape[1],
         "weights": UNIFORM_WEIGHTS,
         "classical_layers": "drawn once, frozen" if mode == "quantum-only" else "uniform ±1/√fan_in",
@@ -69,12 +71,14 @@ def loss_gradients(
     return [checked_draws(torch.cat(parts).numpy(), DEFINITIONS[mode], protocol, precision) for parts in found]
 
 
-def _gradients(networks: HybridNetworks, parameters: Parameters, mode: str, x: Tensor, y: Tensor) -> list[Tensor]:
+def _gradients(
+    networks: HybridNetworks, parameters: Parameters, mode: str, loss: TrainingLoss, x: Tensor, y: Tensor
+) -> list[Tensor]:
     """Returns each member's (draws, n_parameters)."""
     leaves = [tensor.requires_grad_() for tensor in parameters.trained(mode)]
     logits = networks.logits(parameters, x)
     n_draws, n_rows = logits.shape[1:3]
-    losses = sample_losses(logits, y.unsqueeze(1).expand(-1, n_draws, -1))
+    losses = loss.of_samples(logits, y.unsqueeze(1).expand(-1, n_draws, -1))
     *by_layers, by_circuit = torch.autograd.grad(losses.sum() / n_rows, leaves, materialize_grads=True)
     of_layers = networks.by_member(by_layers) if by_layers else [by_circuit[0, :, :0]] * len(by_circuit)
     return [

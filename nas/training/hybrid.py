@@ -1,10 +1,13 @@
 """Networks as functions of their parameters, a bundle of one qubit count at a time.
 
-Hybrid:        x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ ⟨O⟩ ── Linear, ReLU … Linear ──▶ logits
-Pure quantum:  x ── principal components ── π tanh (angles; amplitudes enter as they are) ──▶ circuit ──▶ ⟨O⟩ ──▶ logits
+Hybrid:        x ── Linear, ReLU … Linear ── π tanh ──▶ circuit ──▶ ⟨O⟩ ── Linear, ReLU … Linear ──▶ outputs
+Pure quantum:  x ── principal components ── π tanh (of angles, not of amplitudes) ──▶ circuit ──▶ ⟨O⟩ ──▶ outputs
+
+Outputs are logits, or the one number of a regression: the target in standard deviations of the training split.
 
 The logits of a pure circuit are a fixed scale times the mean of the expectations whose index is the class modulo the
-number of classes; one expectation E of two classes gives (E, −E). Nothing of that is trained.
+number of classes; one expectation E of two classes gives (E, −E). Its number is a fixed scale times the mean of all
+expectations. Nothing of that is trained.
 
 All circuits of a bundle go through the engine in one call. Classical layers go together where their widths are equal:
 members whose layers have the same shape are a kind. C is the number of members. Parameters may have an axis of
@@ -22,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nas.circuits import Architecture
-from nas.circuits.architecture import PURE_LOGIT_SCALE
+from nas.circuits.architecture import PURE_LOGIT_SCALE, PURE_TARGET_SCALE
 from nas.engines import Engine
 
 
@@ -65,7 +68,7 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True)
 class HybridNetworks:
-    """Architectures of one qubit count and one number of classes, on an engine."""
+    """Architectures of one qubit count and one data set, on an engine."""
 
     architectures: tuple[Architecture, ...]
     engine: Engine
@@ -141,17 +144,25 @@ class HybridNetworks:
         return Parameters(self.by_kind([each.classical for each in of_members]), torch.stack(circuits))
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Returns (C, [draws,] rows, n_classes) of inputs (C or 1, [1,] rows, at least n_features)."""
+        """Returns the outputs, (C, [draws,] rows, n_outputs), of x (C or 1, [1,] rows, at least n_features)."""
+        expectations = self.engine.bundle_expectations(
+            [each.circuit for each in self.architectures],
+            parameters.circuit.unsqueeze(-2),
+            self.circuit_inputs(parameters, x),
+        )
+        return self.outputs(parameters, expectations)
+
+    def circuit_inputs(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Returns what enters the circuits, (C or 1, [draws,] rows, n_inputs): angles in radians, or amplitudes."""
         inputs = [
             _inputs(kind.architecture, *self._layers(number, parameters, before=True), self._of_kind(kind, x))
             for number, kind in enumerate(self._kinds)
         ]
-        expectations = self.engine.bundle_expectations(
-            [each.circuit for each in self.architectures],
-            parameters.circuit.unsqueeze(-2),
-            self._joined(inputs),
-        )
-        logits = [
+        return self._joined(inputs)
+
+    def outputs(self, parameters: Parameters, expectations: Tensor) -> Tensor:
+        """Returns the outputs, (C, [draws,] rows, n_outputs), of expectations (C, [draws,] rows, n_observables)."""
+        outputs = [
             _outputs(
                 kind.architecture,
                 *self._layers(number, parameters, before=False),
@@ -159,7 +170,7 @@ class HybridNetworks:
             )
             for number, kind in enumerate(self._kinds)
         ]
-        return self._joined(logits)
+        return self._joined(outputs)
 
     def _layers(self, number: int, parameters: Parameters, *, before: bool) -> tuple[list[Tensor], list[Tensor]]:
         """Returns the weights, transposed, and the biases of a kind's layers before or behind the circuit."""
@@ -201,13 +212,15 @@ def _inputs(architecture: Architecture, weights: list[Tensor], biases: list[Tens
 
 
 def _outputs(architecture: Architecture, weights: list[Tensor], biases: list[Tensor], expectations: Tensor) -> Tensor:
-    """Returns the logits of expectations (…, at least n_observables)."""
+    """Returns the outputs of expectations (…, at least n_observables)."""
     expectations = expectations[..., : len(architecture.circuit.observables)]
     if architecture.is_hybrid:
         return _chain(weights, biases, expectations)
+    if architecture.task == "regression":
+        return PURE_TARGET_SCALE * expectations.mean(-1, keepdim=True)
     if expectations.shape[-1] == 1:
         return PURE_LOGIT_SCALE * torch.cat([expectations, -expectations], -1)
-    n_classes = architecture.n_classes
+    n_classes = architecture.n_outputs
     means = [expectations[..., label::n_classes].mean(-1) for label in range(n_classes)]
     return PURE_LOGIT_SCALE * torch.stack(means, -1)
 

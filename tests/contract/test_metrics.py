@@ -12,10 +12,16 @@ from nas.metrics.measurement import Measurement
 from nas.metrics.registry import MEASURES
 from nas.space import SearchSpace
 from nas.spec import METRICS, Needs, Protocol, parse_spec
+from nas.spec.datasets import DATASETS
 
 SAMPLED = [name for name, info in METRICS.items() if info.needs is not Needs.NOTHING]
 BOUNDS = {
     "validation_accuracy": (0.0, 1.0),
+    "validation_f1": (0.0, 1.0),
+    "validation_auc": (0.0, 1.0),
+    "validation_r2": (-math.inf, 1.0),
+    "noisy_accuracy": (0.0, 1.0),
+    "shot_accuracy": (0.0, 1.0),
     "entangling_capability": (0.0, 1.0),
     "dead_parameters": (0.0, 1.0),
     "gradient_variance": (-math.inf, 1.0),
@@ -23,17 +29,27 @@ BOUNDS = {
 }
 
 
-@lru_cache
 def evaluated(seed=0):
+    """Every metric on a classification, and on a regression those that only it has."""
+    return {**evaluated_on("friedman1", "validation_loss", seed), **evaluated_on("moons", "validation_accuracy", seed)}
+
+
+@lru_cache
+def evaluated_on(dataset, objective, seed):
+    task = DATASETS[dataset].task
     spec = parse_spec(
         {
             "name": "contract",
-            "dataset": {"name": "moons", "samples": 60},
+            "dataset": {"name": dataset, "samples": 60},
             "space": {"qubits": 2, "layers": 1, "learning_rate": 0.05},
             "training": {"epochs": 2, "seed": seed},
-            "objectives": [{"metric": "validation_accuracy"}],
+            "objectives": [{"metric": objective}],
             "engine": "default.qubit",
-            "metrics": {"also": SAMPLED, "expressibility": {"samples": 200}, "entangling_capability": {"samples": 50}},
+            "metrics": {
+                "also": [name for name in SAMPLED if task in METRICS[name].tasks],
+                "expressibility": {"samples": 200},
+                "entangling_capability": {"samples": 50},
+            },
         }
     )
     return evaluate(SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec)).metrics
@@ -77,7 +93,9 @@ def test_a_sampled_metric_names_its_conditions(name):
     assert evaluated()[name].protocol
 
 
-@pytest.mark.parametrize("name", ["expressibility", "entangling_capability", "gradient_variance", "validation_loss"])
+@pytest.mark.parametrize(
+    "name", ["expressibility", "entangling_capability", "gradient_variance", "validation_loss", "validation_r2"]
+)
 def test_another_seed_gives_another_value(name):
     assert evaluated(0)[name].value != evaluated(1)[name].value
 

@@ -364,3 +364,17 @@ def test_every_example_spec_is_accepted(api: TestClient, openapi: dict[str, Any]
     body = openapi["paths"]["/v1/searches"]["post"]["requestBody"]["content"]["application/json"]
     for example in body["examples"].values():
         assert api.post("/v1/searches", json=example["value"]).status_code == 202
+
+
+def test_the_unit_of_an_objective_is_that_of_the_data_sets_task(api: TestClient) -> None:
+    document = {**SPEC, "dataset": {"name": "diabetes"}, "objectives": [{"metric": "validation_loss"}]}
+    (objective,) = api.post("/v1/searches", json=document).json()["objectives"]
+    assert objective["unit"] == "variance of the training target"
+
+
+def test_a_sweep_is_stored_without_the_gene_that_it_replaces(api: TestClient) -> None:
+    document = {**SPEC, "training": {"learning_rate": [0.1, 0.01]}}
+    answer = api.post("/v1/searches", json=document, headers={"Idempotency-Key": "sweep"})
+    assert (answer.status_code, answer.json()["spec"]["space"]["learning_rate"]) == (202, None)
+    again = api.post("/v1/searches", json=answer.json()["spec"], headers={"Idempotency-Key": "sweep"})
+    assert again.json()["id"] == answer.json()["id"]

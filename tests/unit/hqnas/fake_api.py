@@ -63,6 +63,7 @@ class FakeApi:
             ("GET", "/v1/searches/([^/]+)/confirmation", self._confirmation),
             ("POST", "/v1/searches/([^/]+)/confirmation/cancel", self._cancel_confirmation),
             ("GET", "/v1/searches/([^/]+)/candidates", lambda r, _: self._page(r, self.candidates)),
+            ("GET", "/v1/searches/([^/]+)/candidates/([^/]+)/weights", self._weights),
             ("GET", "/v1/searches/([^/]+)/generations", lambda *_: httpx.Response(200, json={"items": GENERATIONS})),
             ("GET", "/v1/candidates/([^/]+)", self._candidate),
         ]
@@ -135,6 +136,13 @@ class FakeApi:
             if document["id"] == candidate_id:
                 return httpx.Response(200, json={**document, **DETAIL})
         return problem(404, "Not Found", f"there is no candidate {candidate_id}")
+
+    def _weights(self, _: httpx.Request, _search_id: str, candidate_id: str) -> httpx.Response:
+        for document in self.candidates:
+            if document["id"] == candidate_id and document["is_on_front"]:
+                content = f"weights of {candidate_id}".encode()
+                return httpx.Response(200, content=content, headers={"Content-Type": "application/vnd.safetensors"})
+        return problem(404, "No weights", f"candidate {candidate_id} has no weights: it is not on the front")
 
     def _tagged(self, request: httpx.Request, document: dict[str, Any]) -> httpx.Response:
         etag = f'"{document["revision"]}"'

@@ -29,6 +29,7 @@ def test_example_says_how_to_submit_it(path: Path) -> None:
 def test_examples_are_all_there() -> None:
     assert [path.stem for path in SPECS] == [
         "breast-cancer",
+        "diabetes",
         "digits",
         "paper-full-hybrid",
         "paper-quantum-only",
