@@ -14,6 +14,15 @@ from nas.spec import SearchSpec
 
 _ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
+_RATE_OF_ALL: Final = (
+    "Candidates and controls have the same seeds, data, optimiser, epochs and learning rate; the rate was found for "
+    "the candidate, which favours it."
+)
+_RATE_OF_EACH: Final = (
+    "Candidates and controls have the same seeds, data, optimiser and epochs; every training tries the same learning "
+    "rates, and keeps that of the lowest validation loss."
+)
+
 _FROZEN: Final = {
     "full-hybrid": "circuit weights stay as drawn, classical layers are trained",
     "quantum-only": "circuit weights stay as drawn, and the classical layers, which the candidate leaves as drawn, "
@@ -38,6 +47,7 @@ class TrialDocument(BaseModel):
     epoch: int | None = Field(description="the reported one, by validation loss alone; 0 where nothing is trained")
     validation_loss: float | None
     test_accuracy: float | None
+    test_r2: float | None = Field(default=None, description="of a regression, in place of the accuracy")
     test_loss: float | None
     error: str | None = Field(description="why the training did not end, if it diverged")
 
@@ -78,7 +88,7 @@ class MemberDocument(BaseModel):
     genome: dict[str, Any]
     state: CandidateState
     error: dict[str, Any] | None
-    learning_rate: float | None = Field(description="of all arms; found for the candidate")
+    learning_rate: float | None = Field(description="of all arms; null where every training tried several")
     arms: dict[str, ArmDocument] = Field(description="candidate, frozen_circuit, no_entanglement, classical_net")
     comparisons: list[ComparisonDocument]
     sentence: str | None = Field(examples=["Test accuracy 0.944 …: no better than its classical control, p = 0.4."])
@@ -171,7 +181,7 @@ def confirmation_document(
         metric=found["metric"] if found else None,
         rows=found["rows"] if found else None,
         controls=_controls(spec),
-        notes=_notes(confirmation, found),
+        notes=_notes(confirmation, spec, found),
         tests=report.get("tests"),
         members=[_member(*row, one or {}) for row, one in zip(members, reports, strict=True)],
     )
@@ -205,7 +215,7 @@ def _controls(spec: SearchSpec) -> dict[str, str]:
     }
 
 
-def _notes(confirmation: Confirmation, found: dict[str, Any] | None) -> list[str]:
+def _notes(confirmation: Confirmation, spec: SearchSpec, found: dict[str, Any] | None) -> list[str]:
     notes = []
     if confirmation.number > 1:
         notes.append(
@@ -218,8 +228,7 @@ def _notes(confirmation: Confirmation, found: dict[str, Any] | None) -> list[str
         notes.append(f"The test split of this data set was opened {times} before for other searches of the team.")
     smallest = 2.0 ** (1 - confirmation.n_seeds)
     notes += [
-        "Candidates and controls have the same seeds, data, optimiser, epochs and learning rate; the rate was found "
-        "for the candidate, which favours it.",
+        _RATE_OF_ALL if spec.training.learning_rate is None else _RATE_OF_EACH,
         "'No better' says that no advantage was shown; it does not show that there is none.",
         "Intervals and tests are over seeds, that is over initial parameters and the order of minibatches; the test "
         "split is one and the same.",
@@ -228,7 +237,8 @@ def _notes(confirmation: Confirmation, found: dict[str, Any] | None) -> list[str
     ]
     if found:
         n_rows = found["rows"]["test"]
-        notes.append(f"The test split has {n_rows} rows: one row is {1 / n_rows:.3f} of the accuracy.")
+        share = f": one row is {1 / n_rows:.3f} of the accuracy" if found["metric"]["name"] == "test_accuracy" else ""
+        notes.append(f"The test split has {n_rows} rows{share}.")
     return notes
 
 

@@ -28,7 +28,7 @@ from nas.space import Genome
 from nas.spec import METRICS, Needs, Protocol
 from nas.spec.engines import Precision
 from nas.spec.settings import MetricSettings
-from nas.training.datasets import Data, load, principal_components, reduction_of, side_by_side
+from nas.training.datasets import Data, description_of, load, principal_components, side_by_side
 from nas.training.fit import Epoch, fit
 from nas.training.gradients import DEFINITIONS, loss_gradients
 from nas.training.hybrid import HybridNetworks
@@ -289,15 +289,7 @@ class _Subject:
 
     @property
     def data(self) -> dict[str, Any]:
-        data = self._data
-        return {
-            "train_rows": len(data.train_y),
-            "validation_rows": len(data.validation_y),
-            **data.preparation,
-            "model_features": data.train_x.shape[1],
-            "circuit_inputs": self.architecture.n_inputs,
-            "reduction": reduction_of(self.architecture, data),
-        }
+        return description_of(self._data, self.architecture)
 
     @property
     def _data(self) -> Data:

@@ -136,10 +136,6 @@ def _refuse_unready(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
         reason = f"is {search.state}, and its front may still change; wait for its end, or cancel it"
     elif not spec.has_training:
         reason = "trained nothing, so there is nothing to test; a search trains for validation_accuracy, say"
-    elif spec.dataset.task == "regression":
-        reason = "learns a regression, and a confirmation compares the accuracies of classifications"
-    elif spec.training.learning_rate is not None:
-        reason = "tries several learning rates for each candidate, and a confirmation trains at the one of its genome"
     elif newest is not None and newest.state in CONFIRMATION_OPEN:
         reason = f"is being confirmed already (confirmation {newest.number}); wait for its end, or cancel it"
     if reason is not None:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -171,9 +171,24 @@ def candidate_view(candidate: CandidateDetail) -> RenderableType:
     if engine:
         about = ", ".join(str(engine[key]) for key in ("precision", "device") if engine.get(key))
         parts.append(plain(f"simulated by {engine['name']} ({about}) on {worker}", "dim"))
+    parts += [plain(text, "dim") for text in _fitted(candidate.evaluation)]
     if candidate.error:
         parts.append(plain(candidate.error, "red"))
     return Group(*parts, "", genes, "", metrics, "", Text(candidate.drawing, no_wrap=True, overflow="ignore"))
+
+
+def _fitted(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Yields how features became inputs, and what was trained; nothing of what an older worker did not record."""
+    data, training = evaluation.get("data") or {}, evaluation.get("training")
+    if "reduction" in data:
+        yield f"{data['source_features']} features to {data['circuit_inputs']} inputs by {data['reduction']}"
+    if not training:
+        return
+    rate = f"learning rate {training['learning_rate']:g}"
+    if training.get("sweep"):
+        rate += f", the best of {', '.join(format(trial['learning_rate'], 'g') for trial in training['sweep'])}"
+    epochs = zip(training["epochs_reported"], training["epochs_run"], strict=True)
+    yield f"trained with {rate}; reported: {', '.join(f'epoch {best} of {run}' for best, run in epochs)}"
 
 
 def measured(candidate: Candidate, objective: Objective) -> str:

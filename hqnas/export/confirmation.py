@@ -7,7 +7,7 @@ from typing import Any, Final
 from hqnas.client.confirmation import Confirmation
 
 _OF_ARM: Final = ("parameters", "trained_parameters", "quantum_parameters", "two_qubit_gates", "hidden")
-_OF_TRIAL: Final = ("seed", "epoch", "validation_loss", "test_accuracy", "test_loss")
+_OF_TRIAL: Final = ("seed", "epoch", "validation_loss", "test_accuracy", "test_r2", "test_loss")
 
 
 def trials_to_csv(confirmation: Confirmation) -> str:
@@ -22,7 +22,7 @@ def trials_to_csv(confirmation: Confirmation) -> str:
         for arm in member.arms:
             sizes = [_cell(getattr(arm, name)) for name in _OF_ARM]
             for trial in arm.trials:
-                figures = [_cell(trial[name]) for name in _OF_TRIAL]
+                figures = [_cell(trial.get(name)) for name in _OF_TRIAL]
                 writer.writerow([member.generation, member.index, member.digest, arm.name, *sizes, *figures])
     return out.getvalue()
 

@@ -4,6 +4,7 @@ A member is *better* or *worse* than a control where the adjusted p-value is at 
 the words claim what was shown, and nothing is claimed from a difference that chance gives as easily.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -53,8 +54,9 @@ def report(results: Sequence[Result | None]) -> dict[str, Any]:
 def arm_means(result: Result) -> dict[str, Any]:
     """Returns mean and interval of every arm that has trials which ended."""
     name, (low, high) = result["metric"]["name"], result["metric"]["bounds"]
+    bounds = -math.inf if low is None else low, math.inf if high is None else high
     scores = {arm: [t[name] for t in about["trials"] if t["error"] is None] for arm, about in result["arms"].items()}
-    return {arm: interval(values, bounds=(low, high)).to_json() for arm, values in scores.items() if values}
+    return {arm: interval(values, bounds=bounds).to_json() for arm, values in scores.items() if values}
 
 
 def _about_tests(tests: Mapping[Any, PairedTest]) -> dict[str, Any]:

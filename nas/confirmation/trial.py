@@ -20,14 +20,18 @@ from nas.confirmation.networks import ClassicalNetworks, StartedNetworks
 from nas.engines import Engine, make_engine
 from nas.errors import DeviceTooSmall, EvaluationError, TrainingDiverged, UnsupportedMetric
 from nas.metrics.costs import classical_parameters, two_qubit_gates
+from nas.metrics.performance import Predictions
 from nas.space import Genome
 from nas.spec.confirmation import CONFIRMATION_VERSION, ConfirmationProtocol
 from nas.training.datasets import Data, load, principal_components, side_by_side
-from nas.training.fit import fit, predict
+from nas.training.fit import Fit, fit, predict
 from nas.training.hybrid import HybridNetworks, MemberParameters
 
-#: What a trial scores, of a classification.
-METRIC: Final = {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]}
+#: What a trial scores, by what is learnt.
+METRICS: Final[dict[str, dict[str, Any]]] = {
+    "classification": {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]},
+    "regression": {"name": "test_r2", "goal": "maximize", "unit": "share", "bounds": [None, 1.0]},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class Trial:
     epoch: int | None = None  #: the reported one; 0 where nothing can be trained
     validation_loss: float | None = None
     test_accuracy: float | None = None
+    test_r2: float | None = None  #: of a regression, in place of the accuracy
     test_loss: float | None = None
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON values."""
-        names = ("seed", "epoch", "validation_loss", "test_accuracy", "test_loss", "error")
+        names = ("seed", "epoch", "validation_loss", "test_accuracy", "test_r2", "test_loss", "error")
         return {name: getattr(self, name) for name in names}
 
 
@@ -69,14 +74,15 @@ class Confirmed:
     """A candidate beside its controls."""
 
     arms: dict[Arm, ArmResult]
+    metric: dict[str, Any]
     rows: dict[str, int]  #: of each split
-    learning_rate: float
+    learning_rate: float | None  #: None where every training tries several
     engine: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the result as JSON values."""
         return {
-            "metric": METRIC,
+            "metric": self.metric,
             "rows": self.rows,
             "learning_rate": self.learning_rate,
             "arms": {str(arm): result.to_json() for arm, result in self.arms.items()},
@@ -130,9 +136,10 @@ class _Subject:
         self._protocol = protocol
         self._engine: Engine = make_engine(protocol.engine, protocol.precision, protocol.device)
         rate = architecture.genome.learning_rate
-        if rate is None:
+        swept = protocol.training.learning_rate
+        if rate is None and not swept:
             raise UnbuildableGenome("its genome has no learning rate: the search trained nothing")
-        self._rate = rate
+        self._rates = tuple(swept or ()) if rate is None else (rate,)
 
     def confirm(self) -> Confirmed:
         runners = [runner for seed in range(self._protocol.seeds) for runner in self._runners(seed)]
@@ -153,7 +160,8 @@ class _Subject:
             "validation": len(self._data.validation_y),
             "test": len(self._tested.validation_y),
         }
-        return Confirmed(arms, rows, self._rate, self._engine.info.to_json())
+        metric = METRICS[self._architecture.task]
+        return Confirmed(arms, metric, rows, self._architecture.genome.learning_rate, self._engine.info.to_json())
 
     def _is_void(self, arm: Arm) -> bool:
         circuit = self._architecture.circuit
@@ -222,18 +230,29 @@ class _Subject:
         )
         if group[0].n_trained == 0:
             return self._test(networks, [(0, None, runner.start) for runner in group], group)
-        fits = fit(
-            networks,
-            side_by_side([self._data] * len(group)),
-            self._protocol.training.model_copy(update={"mode": group[0].mode}),
-            learning_rates=[self._rate] * len(group),
-            rngs=[self._rng("order", runner.seed) for runner in group],
-        )
+        fits = [
+            min(
+                (one for one in of_rates if isinstance(one, Fit)),
+                key=lambda one: one.predictions.loss,
+                default=of_rates[0],
+            )
+            for of_rates in zip(*(self._fits(networks, group, rate) for rate in self._rates), strict=True)
+        ]
         ends = [
             one if isinstance(one, TrainingDiverged) else (one.epoch, one.predictions.loss, one.parameters)
             for one in fits
         ]
         return self._test(networks, ends, group)
+
+    def _fits(self, networks: HybridNetworks, group: Sequence[_Runner], rate: float) -> list[Fit | TrainingDiverged]:
+        """Returns every fit at one rate; of several, each training keeps that of lowest validation loss."""
+        return fit(
+            networks,
+            side_by_side([self._data] * len(group)),
+            self._protocol.training.model_copy(update={"mode": group[0].mode}),
+            learning_rates=[rate] * len(group),
+            rngs=[self._rng("order", runner.seed) for runner in group],
+        )
 
     def _test(
         self,
@@ -253,7 +272,7 @@ class _Subject:
         return [
             Trial(runner.seed, error=str(end))
             if isinstance(end, TrainingDiverged)
-            else Trial(runner.seed, end[0], end[1], predicted.accuracy, predicted.loss)
+            else _scored(runner.seed, end, predicted)
             for runner, end, predicted in zip(group, ends, predictions, strict=True)
         ]
 
@@ -274,3 +293,15 @@ class _Subject:
         digest = self._architecture.genome.digest
         text = f"{digest}:{self._protocol.training.seed}:{seed}:confirmation {purpose}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+
+
+def _scored(seed: int, end: tuple[int, float | None, MemberParameters], predicted: Predictions) -> Trial:
+    is_regression = predicted.is_regression
+    return Trial(
+        seed,
+        epoch=end[0],
+        validation_loss=end[1],
+        test_accuracy=None if is_regression else predicted.accuracy,
+        test_r2=predicted.r2 if is_regression else None,
+        test_loss=predicted.loss,
+    )

@@ -77,11 +77,6 @@ def load(dataset: Dataset) -> Data:
     return data if dataset.reduce is None else principal_components(data, dataset.reduce.pca)
 
 
-def table(dataset: Dataset) -> tuple[Any, Any]:
-    """Returns all rows and their classes, unsplit and unscaled. A search has `load`, and no use for this."""
-    return SOURCES[dataset.name](dataset)
-
-
 def principal_components(data: Data, n_components: int) -> Data:
     """Returns the data in its first principal components, each of unit variance on the training split.
 
@@ -122,14 +117,21 @@ def principal_components(data: Data, n_components: int) -> Data:
     )
 
 
-def reduction_of(architecture: Architecture, data: Data) -> str:
-    """Returns in words how the features of the data set became the inputs of the circuit."""
+def description_of(data: Data, architecture: Architecture) -> dict[str, Any]:
+    """Returns the rows of the splits, and how the data set's features became the circuit's inputs, as JSON values."""
     steps = []
     if "principal_components" in data.preparation:
         steps.append(f"principal components: {data.preparation['principal_components']}")
     if architecture.is_hybrid:
         steps.append(f"classical layers: {' to '.join(map(str, architecture.pre_widths))}")
-    return ", then ".join(steps) or "none: every feature enters the circuit"
+    return {
+        "train_rows": len(data.train_y),
+        "validation_rows": len(data.validation_y),
+        **data.preparation,
+        "model_features": data.train_x.shape[1],
+        "circuit_inputs": architecture.n_inputs,
+        "reduction": ", then ".join(steps) or "none: every feature enters the circuit",
+    }
 
 
 def side_by_side(of_members: Sequence[Data]) -> Data:

@@ -12,6 +12,8 @@ from hqnas.client import NotFound
 from hqnas.client.results import Epoch
 from hqnas.export import curves_to_csv
 
+from .fake_api import DETAIL
+
 Run = Callable[..., Result]
 
 
@@ -60,3 +62,23 @@ def test_curves_of_a_regression_have_its_columns() -> None:
         "replicate,epoch,train_loss,validation_loss,validation_r2\n"
         "0,1,0.9,0.8,0.2\n0,2,0.7,0.6,0.4\n1,1,0.9,0.8,0.2\n1,2,0.7,0.6,0.4\n"
     )
+
+
+def test_a_candidate_shows_its_rate_its_epoch_and_how_features_became_inputs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = {
+        **DETAIL["evaluation"],
+        "data": {"source_features": 64, "circuit_inputs": 4, "reduction": "principal components: 8, then classical"},
+        "training": {
+            "learning_rate": 0.03,
+            "epochs_reported": [4],
+            "epochs_run": [7],
+            "sweep": [{"learning_rate": 0.3, "validation_loss": None}, {"learning_rate": 0.03, "validation_loss": 0.5}],
+        },
+    }
+    monkeypatch.setitem(DETAIL, "evaluation", evaluation)
+    shown = run("show", "latest/0.0").stdout
+
+    assert "64 features to 4 inputs by principal components: 8, then classical" in shown
+    assert "trained with learning rate 0.03, the best of 0.3, 0.03; reported: epoch 4 of 7" in shown

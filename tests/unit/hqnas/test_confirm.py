@@ -153,6 +153,7 @@ def test_csv_has_one_line_a_training_with_all_digits(run: Run, ended: str, tmp_p
         "epoch": "20",
         "validation_loss": "0.5",
         "test_accuracy": "0.7",
+        "test_r2": "",
         "test_loss": "0.25",
     }
 

@@ -40,7 +40,7 @@ def case(mode="full-hybrid", *, dataset="iris", seeds=3, epochs=2, engine="batch
             "dataset": {"name": dataset},
             "space": {"qubits": 3, "layers": 2, "topology": "ring", "learning_rate": 0.1, **space},
             "training": {"mode": mode, "epochs": 2, **(training or {})},
-            "objectives": [{"metric": "validation_accuracy"}],
+            "objectives": [{"metric": "validation_loss"}],
         }
     )
     protocol = ConfirmationProtocol.from_spec(spec, seeds=seeds, epochs=epochs, engine=engine)
@@ -81,7 +81,7 @@ def test_every_row_of_the_table_stands_in_exactly_one_split(name):
     data, tested = load(dataset), open_test_split(dataset)
     splits = (data.train_x, data.validation_x, tested.validation_x)
     assert sum(map(len, splits)) == DATASETS[name].n_samples
-    table, _ = held_out.table(dataset)
+    table, _ = held_out.SOURCES[name](dataset)
     rows = [tuple(row) for split in splits for row in split.tolist()]
     # As many different rows as the table has: iris and wine repeat some, and none is lost or doubled by the splits.
     assert len(set(rows)) == len(np.unique(table, axis=0))
@@ -102,7 +102,7 @@ def test_the_training_split_stays_what_searches_train_on():
 
 def test_a_split_that_searches_do_not_have_is_never_reported_on(monkeypatch):
     monkeypatch.setattr(held_out, "SPLIT_SEED", 2)
-    with pytest.raises(SplitMismatch, match="training split of wine"):
+    with pytest.raises(SplitMismatch, match="train split of wine"):
         open_test_split(Dataset(name="wine"))
 
 
@@ -236,7 +236,7 @@ def test_a_pure_circuits_classical_net_gets_the_same_principal_components():
 
 def test_the_classical_net_is_the_mlp_that_torch_has():
     twin = classical_twin(architecture(), 40)
-    (n_in, hidden), n_out = twin.pre_widths, twin.n_classes
+    (n_in, hidden), n_out = twin.pre_widths, twin.n_outputs
     net = torch.nn.Sequential(torch.nn.Linear(n_in, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, n_out)).double()
     flat = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
     start = MemberParameters(flat, torch.zeros(0, dtype=torch.float64))
@@ -347,12 +347,12 @@ def test_a_start_is_not_one_that_a_search_has_tried():
             "dataset": {"name": "iris"},
             "space": {"qubits": 3, "layers": 2, "topology": "ring", "learning_rate": 0.1},
             "training": {"mode": "full-hybrid", "epochs": 2},
-            "objectives": [{"metric": "validation_accuracy"}],
+            "objectives": [{"metric": "validation_loss"}],
         }
     )
     bundle = _Bundle([one._architecture], Protocol.from_spec(spec, engine="batched"))
     networks = HybridNetworks((one._architecture,), bundle.engine)
-    (searched,) = networks.of_members(networks.draw(bundle._fit_rngs(0, 1)))
+    (searched,) = networks.of_members(networks.draw([bundle.rng(0, "fit")]))
     assert not any(torch.equal(start, searched.circuit) for start in starts)
 
 
@@ -396,3 +396,41 @@ def test_protocols_differ_in_every_condition_and_from_those_of_searches():
     digests = {protocol.digest, *(protocol.model_copy(update=change).digest for change in changes)}
     assert len(digests) == 4
     assert protocol.to_json()["kind"] == "confirmation"
+
+
+def test_a_regression_is_scored_by_its_r2():
+    found = confirmed(dataset="diabetes", epochs=20)
+    assert found.metric["name"] == "test_r2"
+    trials = [one for result in found.arms.values() for one in result.trials]
+    assert all(one.test_accuracy is None and one.test_r2 <= 1.0 for one in trials)
+    assert max(one.test_r2 for one in trials) > 0.2  # a linear fit reaches about 0.5
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_of_several_rates_each_training_keeps_that_of_the_lowest_validation_loss(monkeypatch):
+    genome, protocol = case()
+    rates = [0.001, 0.1, 0.03]
+    seen = []
+
+    def watched(networks, data, training, *, learning_rates, rngs):
+        fits = fit(networks, data, training, learning_rates=learning_rates, rngs=rngs)
+        seen.append([one.predictions.loss for one in fits])
+        return fits
+
+    monkeypatch.setattr(trial, "fit", watched)
+    swept = protocol.model_copy(update={"training": protocol.training.model_copy(update={"learning_rate": rates})})
+    found = confirm(dataclasses.replace(genome, learning_rate=None), swept)
+    assert not isinstance(found, Exception)
+    assert found.learning_rate is None
+    assert {arm: len(result.trials) for arm, result in found.arms.items()} == dict.fromkeys(Arm, 3)
+    assert len(seen) == 2 * len(rates)  # those with a circuit, and the classical nets
+    lowest = [min(losses) for losses in zip(*seen[3:], strict=True)]
+    assert [one.validation_loss for one in found.arms[Arm.CLASSICAL_NET].trials] == lowest
+
+
+def test_reduced_data_are_tested_in_the_same_components():
+    whole, reduced = Dataset(name="wine"), Dataset.model_validate({"name": "wine", "reduce": {"pca": 3}})
+    tested = open_test_split(reduced)
+    assert tested.validation_x.shape == (36, 3)
+    assert torch.equal(tested.train_x, load(reduced).train_x)
+    assert torch.equal(tested.validation_y, open_test_split(whole).validation_y)

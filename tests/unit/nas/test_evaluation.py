@@ -276,3 +276,21 @@ def test_an_engine_that_is_not_there_fails_every_member():
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert [type(one).__name__ for one in found] == ["EngineUnavailable", "EngineUnavailable"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "dataset", "words"),
+    [
+        ("full-hybrid", {"name": "wine"}, "classical layers: 13 to 2"),
+        (
+            "full-hybrid",
+            {"name": "wine", "reduce": {"pca": 5}},
+            "principal components: 5, then classical layers: 5 to 2",
+        ),
+        ("pure-quantum", {"name": "wine"}, "principal components: 2"),
+        ("pure-quantum", {"name": "moons"}, "none: every feature enters the circuit"),
+    ],
+)
+def test_a_result_says_how_features_became_inputs(mode, dataset, words):
+    found = evaluate(*case(mode, also=[], objective="gates", dataset=dataset)).data
+    assert (found["reduction"], found["circuit_inputs"]) == (words, 2)

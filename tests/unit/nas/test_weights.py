@@ -42,12 +42,14 @@ def case(mode="full-hybrid", dataset="iris", objective="validation_accuracy", *,
     return SearchSpace.from_spec(spec).decode({}), Protocol.from_spec(spec)
 
 
+def data_of(weights):
+    data, architecture = load(weights.protocol.dataset), weights.architecture
+    return data if architecture.is_hybrid else principal_components(data, architecture.n_inputs)
+
+
 def predictions(weights):
     """Of every replicate on the validation split, from the file alone."""
-    architecture = weights.architecture
-    data = load(weights.protocol.dataset)
-    if not architecture.is_hybrid:
-        data = principal_components(data, architecture.n_inputs)
+    data, architecture = data_of(weights), weights.architecture
     networks = HybridNetworks((architecture,) * len(weights.replicates), make_engine(weights.protocol.engine))
     x = side_by_side([data]).validation_x
     return predict(networks, networks.together(weights.replicates), x, data.validation_y)
@@ -66,19 +68,21 @@ def test_a_regression_from_its_file_has_the_loss_that_was_reported():
     assert again.loss == pytest.approx(found.metrics["validation_loss"].value, abs=AGREEMENT)
 
 
-def test_the_tensors_of_a_replicate_are_a_state_of_the_pennylane_source():
-    genome, protocol = case(replicates=2)
-    found = evaluate(genome, protocol)
+@pytest.mark.parametrize(
+    ("mode", "dataset", "objective"),
+    [("full-hybrid", "iris", "validation_accuracy"), ("pure-quantum", "diabetes", "validation_loss")],
+)
+def test_the_tensors_of_a_replicate_are_a_state_of_the_pennylane_source(mode, dataset, objective):
+    found = evaluate(*case(mode, dataset, objective, replicates=2))
     weights = from_safetensors(found.weights)
     names = {"__name__": "script"}
     exec(compile(pennylane_source(weights.architecture), "script", "exec"), names)
     network, prefix = names["Network"](), "replicate.1."
     tensors = load_tensors(found.weights)
     network.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
-    data = load(protocol.dataset)
     with torch.no_grad():
-        logits = network(data.validation_x).numpy()
-    np.testing.assert_allclose(logits, predictions(weights)[1].outputs, atol=AGREEMENT)
+        outputs = network(data_of(weights).validation_x).numpy()
+    np.testing.assert_allclose(outputs, predictions(weights)[1].outputs, atol=AGREEMENT)
 
 
 def test_the_metadata_say_what_the_weights_are_of():
