@@ -314,10 +314,13 @@ class Evaluations:
 
     def _drop_weights(self, *of_candidates: ColumnElement[bool]) -> int:
         # Locked by a statement of its own: the next one then sees candidates that another search has proposed on these
-        # evaluations up to now, and whoever proposes one from now on waits for this transaction.
+        # evaluations up to now, and whoever proposes one from now on waits for this transaction. What is locked is
+        # being proposed at this moment, in an order that is not ours: it is left to the search that will be told it.
         mine = select(Candidate.evaluation_id).where(*of_candidates)
         kept = (Evaluation.id.in_(mine), Evaluation.weights.is_not(None))
-        ids = self._session.scalars(select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update()).all()
+        ids = self._session.scalars(
+            select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update(skip_locked=True)
+        ).all()
         needed = select(Candidate.id).where(
             Candidate.evaluation_id == Evaluation.id,
             or_(Candidate.on_front, Candidate.state == CandidateState.WAITING),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -247,3 +247,39 @@ def _batched() -> Any:
     from nas.engines import make_engine
 
     return make_engine("batched")
+
+
+def test_a_candidate_that_another_search_proposes_meanwhile_keeps_its_weights(engine: Engine) -> None:
+    submit(engine)
+    finish(engine)
+    with UnitOfWork(engine) as work:
+        loser = work.session.scalars(select(Candidate).where(~Candidate.on_front).limit(1)).one()
+        row = work.session.get_one(Evaluation, loser.evaluation_id)
+        other = Search(team_id=DEFAULT_TEAM_ID, name="other", spec=parse_spec(SPEC).model_dump(mode="json"))
+        work.session.add(other)
+        work.session.execute(update(Evaluation).where(Evaluation.id == row.id).values(weights=b"fitted"))
+        work.commit()
+    with UnitOfWork(engine) as proposing, UnitOfWork(engine) as dropping:
+        assert _wanted_again(proposing, other, row) == (row.id, True)
+        dropping.session.execute(text("SET LOCAL lock_timeout = '5s'"))  # an error for what would wait for ever
+        assert dropping.evaluations.drop_weights([loser.id]) == 0
+        dropping.commit()
+        proposal = {"genome": row.genome, "digest": row.genome_digest, "evaluation_id": row.id, "is_cached": True}
+        proposing.candidates.propose(proposing.session.get_one(Search, other.id), 0, [proposal])
+        proposing.commit()
+    with UnitOfWork(engine) as work:
+        assert work.evaluations.weights(row.id) == b"fitted"
+
+
+def _wanted_again(work: UnitOfWork, search: Search, row: Evaluation) -> tuple[uuid.UUID, bool]:
+    return work.evaluations.want(
+        search,
+        genome=row.genome,
+        genome_digest=row.genome_digest,
+        protocol=row.protocol,
+        protocol_digest=row.protocol_digest,
+        device=row.device,
+        engine=str(row.engine),
+        qubits=row.qubits or 0,
+        priority=0,
+    )
