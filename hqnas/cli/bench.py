@@ -10,6 +10,7 @@ from nas.circuits import Circuit
 from nas.errors import UndefinedMetric
 from nas.metrics.static import Description, static_measurement
 from nas.spec import METRICS
+from nas.spec.engines import Precision
 from nas.spec.limits import MAX_GRADIENT_BYTES
 from nas.spec.settings import MetricSettings
 
@@ -43,6 +44,7 @@ class Bench:
     """Conditions of measurement, and the engine once it is loaded."""
 
     engine_name: str
+    precision: Precision
     settings: MetricSettings
     seed: int
     _engine: "Engine | None" = field(default=None, init=False)
@@ -63,6 +65,7 @@ class Bench:
                 self._check_samples(circuit, name)
                 subject = subject or self._subject(circuit)
                 found[name] = _sampled(name, subject)
+                found[name]["protocol"] |= {"engine": self.engine_name, "precision": self.precision}
         return found
 
     def _check_samples(self, circuit: Circuit, name: str) -> None:
@@ -85,7 +88,7 @@ class Bench:
             from nas.metrics.bare import BareCircuit
         if self._engine is None:
             torch.set_num_threads(1)  # the order of sums, and so the last digits, depends on it
-            self._engine = make_engine(self.engine_name)
+            self._engine = make_engine(self.engine_name, self.precision)
         return BareCircuit(circuit, self._engine, self.settings, self.seed)
 
 

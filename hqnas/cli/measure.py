@@ -40,6 +40,7 @@ def measure(
     readout_error: options.ReadoutError = 0.0,
     gradient_error: options.GradientError = 0.1,
     engine: options.Engine = "batched",
+    precision: options.PrecisionOption = "complex128",
     as_json: options.AsJson = False,
 ) -> None:
     """Measures circuits in files: expressibility, entanglement, trainability, and costs on a simulator or a device."""
@@ -61,7 +62,9 @@ def measure(
             "shots_for_gradient": {"error": gradient_error},
         }
     )
-    _measure_all(files, metrics, Bench(engine, with_samples(settings, samples), seed), as_json=as_json)
+    if engine == "default.qubit" and precision != "complex128":
+        raise typer.BadParameter(f"default.qubit computes in complex128 and not in {precision}; take another engine")
+    _measure_all(files, metrics, Bench(engine, precision, with_samples(settings, samples), seed), as_json=as_json)
 
 
 #: Where a setting of a spec has another name as an option.
@@ -133,6 +136,9 @@ def _print_table(file: Path, document: Document) -> None:
         notes.extend([] if is_defined else [found["reason"]])
     console = Console(highlight=False)
     console.print(table)
+    protocols = [found["protocol"] for found in document.values() if "engine" in found["protocol"]]
+    if protocols:
+        notes.append(f"simulated by {protocols[0]['engine']}, {protocols[0]['precision']}")
     for note in notes:
         console.print(Text(note, "dim"))
 

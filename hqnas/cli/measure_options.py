@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from nas.spec import METRICS
+from nas.spec.engines import Precision
 from nas.spec.limits import ENGINE_QUBITS, MAX_BINS, MAX_FISHER_DRAWS, MAX_FRAME_ORDER, MAX_SAMPLES
 
 _METRICS: Final = tuple(name for name, info in METRICS.items() if info.is_of_circuit)
@@ -133,5 +134,9 @@ GradientError = Annotated[
 ]
 
 Engine = Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_QUBITS)}.", callback=_known_engine)]
+
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="Of the amplitudes. default.qubit has complex128 alone.")
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON a file.")]

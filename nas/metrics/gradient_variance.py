@@ -30,6 +30,9 @@ Definition = Literal["pure", "quantum", "hybrid"]
 #: precision: 1e-7), and a plateau of 24 qubits has gradients of about 1e-4.
 DEAD_BELOW: Final[dict[Precision, float]] = {"complex128": 1e-12, "complex64": 1e-6}
 
+#: Fourth powers of smaller gradients, of which errors are made, are finite.
+_LARGEST: Final = 1e75
+
 #: Standard errors on either side of the value in a 95 % interval.
 _Z95: Final = 1.959964
 
@@ -48,8 +51,11 @@ class GradientDraws:
     precision: Precision = "complex128"  #: of the engine that they come from
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.values).all():
+        largest = float(np.abs(self.values).max(initial=0.0))
+        if not np.isfinite(largest):
             raise UndefinedMetric("gradient_variance has no value: a gradient is not finite")
+        if largest > _LARGEST:
+            raise UndefinedMetric(f"gradient_variance has no value: a gradient is {largest:.3g}, too large to square")
 
     @property
     def dead_below(self) -> float:

@@ -64,6 +64,8 @@ def test_expressibility_of_one_rx_is_known(run, write):
         "bins": 75,
         "weights": "uniform [0, 2π)",
         "features": "zero",
+        "engine": "batched",
+        "precision": "complex128",
     }
 
 
@@ -203,6 +205,30 @@ def test_a_value_depends_neither_on_the_other_files_nor_on_the_other_metrics(run
 def test_engines_agree(run, write):
     ours, theirs = (value(run, write(), "--samples", 100, "--engine", f"{e}.qubit") for e in ("default", "lightning"))
     assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_a_measurement_names_engine_and_precision(run, write):
+    arguments = ("--metric", "expressibility", "--precision", "complex64")
+    protocol = single(run(write(), *arguments, "--json"))["expressibility"]["protocol"]
+    assert (protocol["engine"], protocol["precision"]) == ("batched", "complex64")
+    assert "simulated by batched, complex64" in run(write(), *arguments).stdout
+
+
+def test_a_precision_that_the_engine_lacks_is_refused(run, write):
+    arguments = ("--metric", "expressibility", "--engine", "default.qubit", "--precision", "complex64")
+    found = run(write(), *arguments)
+    assert found.exit_code == 2
+    assert "default.qubit computes in complex128 and not in complex64" in " ".join(found.output.split())
+
+
+def test_gradients_too_large_for_a_variance_leave_the_other_files_measured(run, write):
+    angle = {"weight": 0, "scale": 1e200}
+    large = write(
+        {"qubits": 1, "operations": [{"gate": "ry", "wires": [0], "angle": angle}], "observables": [{"z": [0]}]}
+    )
+    found = run(large, write(name="other.json"), "--metric", "gradient_variance", "--json")
+    assert (found.exit_code, len(found.stdout.splitlines())) == (2, 1)
+    assert "too large to square" in found.stderr
 
 
 def test_without_json_there_is_a_table(run, write):

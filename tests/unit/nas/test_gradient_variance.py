@@ -102,6 +102,12 @@ def test_a_gradient_that_is_not_finite_is_refused(value):
         draws_of([[0.1], [value]])
 
 
+@pytest.mark.parametrize("value", [1e80, -1e200, 1.7e308])
+def test_a_gradient_whose_square_overflows_is_refused(value):
+    with pytest.raises(UndefinedMetric, match="too large to square"):
+        draws_of([[0.1], [value]])
+
+
 def test_a_circuit_without_observable_is_refused():
     circuit = Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), ())
     with pytest.raises(UndefinedMetric, match="needs an observable"):
