@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hqnas.client import Client
-from hqnas.client.errors import HqnasError
+from hqnas.client.confirmation import Confirmation
+from hqnas.client.errors import HqnasError, NotFound
 from hqnas.client.results import Candidate, Generation, Objective, Search, losses
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,7 @@ class Member:
     label: str
     rows: tuple[Row, ...]
     generations: tuple[Generation, ...]
+    confirmation: Confirmation | None = None  #: the newest
 
     @property
     def front(self) -> tuple[Row, ...]:
@@ -115,7 +117,14 @@ def _member(client: Client, search: Search, label: str) -> Member:
         raise NothingToReport(
             f"search {search.id} ({search.name}) has no evaluated candidate yet; it is {search.state}"
         )
-    return Member(search, label, rows, client.generations(search.id))
+    return Member(search, label, rows, client.generations(search.id), _confirmation(client, search.id))
+
+
+def _confirmation(client: Client, search_id: str) -> Confirmation | None:
+    try:
+        return client.confirmation(search_id)
+    except NotFound:
+        return None
 
 
 def _labels(searches: Sequence[Search]) -> list[str]:

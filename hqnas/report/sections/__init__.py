@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hqnas.report.section import Section
+from hqnas.report.sections.controls import controls
 from hqnas.report.sections.fronts import fronts
 from hqnas.report.sections.genes import gene_importance, shared_genes
 from hqnas.report.sections.growth import hypervolume
@@ -19,4 +20,5 @@ SECTIONS: Final[tuple[Callable[[Study], Section], ...]] = (
     proxies,
     gene_importance,
     shared_genes,
+    controls,
 )

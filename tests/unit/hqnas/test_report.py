@@ -13,6 +13,7 @@ from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares, growth
 from hqnas.report.correlation import _coefficients, association
 from hqnas.report.importance import importance
+from hqnas.report.sections.controls import controls
 from hqnas.report.sections.proxies import proxies
 from hqnas.report.sections.trade_off import strata, trade_off
 from hqnas.report.study import Member, Row
@@ -211,6 +212,25 @@ def test_searches_of_one_name_are_told_apart(api, client, documents):
     api.searches[documents.older_id]["name"] = "small"
     study = gather(client, [documents.search_id, documents.older_id])
     assert [member.label for member in study.members] == ["small (00000001)", "small (00000002)"]
+
+
+def test_controls_are_the_differences_of_the_newest_confirmation(api, client, documents):
+    api.searches[documents.older_id]["state"] = "finished"
+    client.confirm(documents.older_id, seeds=5)
+    section = controls(gather(client, [documents.older_id]))
+    assert [(row[1], row[3], row[5], row[10]) for row in section.table.rows] == [
+        ("0.0", "frozen circuit", 0.2, "better"),
+        ("0.0", "classical net", -0.05, "worse"),
+    ]
+    assert section.sentences[0].endswith("of the comparisons with controls: 1 better, 0 no better, 1 worse.")
+    assert section.sentences[1] == "This is confirmation 1."
+    assert section.picture.startswith(b"\x89PNG")
+
+
+def test_without_a_confirmation_the_report_says_how_to_make_one(client, documents):
+    section = controls(gather(client, [documents.search_id]))
+    assert (section.picture, section.table) == (None, None)
+    assert "hqnas confirm" in section.sentences[0]
 
 
 @pytest.fixture(scope="module")
