@@ -12,7 +12,7 @@ HOME_OF_DEMO := out/demo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test bench-engine templates
+.PHONY: help install demo serve check test study bench-engine templates
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,11 @@ check: $(STAMP) ## Check style, types and layers
 
 test: check ## Check, then run all tests (ARGS="-m 'not integration'")
 	$(BIN)/python -m pytest $(ARGS)
+
+study: $(STAMP) ## Ask both questions of the paper again, and write docs/study.md
+	@mkdir -p out
+	@exec $(BIN)/hqnas up --home out/study --fresh --port 0 --workers 2 --stop-with-parent \
+		-- $(BIN)/python examples/study/study.py
 
 bench-engine: $(BENCH_STAMP) ## Time the engines beside their peers, and write docs/performance.md (ARGS=--quick)
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -9,7 +9,7 @@ from hqnas.client import read_document, searches_of
 from nas.spec import SearchSpec, parse_spec
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-SPECS = sorted(EXAMPLES.glob("*.yaml"))
+SPECS = sorted(EXAMPLES.rglob("*.yaml"))
 
 
 def spec_of(name: str) -> SearchSpec:
@@ -25,7 +25,7 @@ def test_example_is_a_valid_spec(path: Path) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_example_says_how_to_submit_it(path: Path) -> None:
     command = "sweep" if isinstance(read_document(path).get("training", {}).get("mode"), list) else "submit"
-    assert f"hqnas {command} examples/{path.name}" in path.read_text()
+    assert f"hqnas {command} examples/{path.relative_to(EXAMPLES)}" in path.read_text()
 
 
 def test_examples_are_all_there() -> None:
@@ -36,6 +36,8 @@ def test_examples_are_all_there() -> None:
         "paper-full-hybrid",
         "paper-quantum-only",
         "paper-sweep",
+        "search",
+        "sweep",
         "synthetic-binary",
         "templates",
         "wine",
