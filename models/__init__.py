@@ -1,7 +1,7 @@
 """The memory: tables, one transaction at a time, and one repository for each aggregate. All SQL is here."""
 
 from models.database import Bell, connect, disposing, is_transient
-from models.tables import DEFAULT_TEAM_ID, Candidate, Evaluation, Generation, Search, Worker
+from models.tables import DEFAULT_TEAM_ID, Candidate, Evaluation, Generation, Search, Stage, Worker
 from models.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Evaluation",
     "Generation",
     "Search",
+    "Stage",
     "UnitOfWork",
     "Worker",
     "connect",

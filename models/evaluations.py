@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, Uuid, and_, case, func, literal, or_, select, tuple_, update
+from sqlalchemy import CTE, ColumnElement, Uuid, and_, case, func, literal, or_, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -24,8 +24,9 @@ from models.states import (
     EVALUATION_SETTLED,
     CandidateState,
     EvaluationState,
+    StageState,
 )
-from models.tables import Candidate, Evaluation, Search
+from models.tables import Candidate, Evaluation, Search, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,10 @@ class Evaluations:
         A search may ask for an evaluation in the moment in which another search's cancelling gives it up; neither
         transaction sees the other.
         """
-        wanted = select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING)
+        wanted = union_all(
+            select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING),
+            select(Stage.evaluation_id).where(Stage.state == StageState.WAITING),
+        )
         changed = self._change(
             Evaluation.state == EvaluationState.CANCELLED,
             Evaluation.id.in_(wanted),
@@ -270,17 +274,24 @@ class Evaluations:
         return len(changed)
 
     def cancel_unwanted(self, search_id: uuid.UUID) -> int:
-        """Cancels the open evaluations of an ended search that no waiting candidate refers to; returns how many."""
+        """Cancels the open evaluations of an ended search that nothing waits for any more, and returns how many."""
         waited_for = select(Candidate.id).where(
             Candidate.evaluation_id == Evaluation.id, Candidate.state == CandidateState.WAITING
         )
-        mine = select(Candidate.evaluation_id).where(
-            Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
+        stage_waits = select(Stage.number).where(
+            Stage.evaluation_id == Evaluation.id, Stage.state == StageState.WAITING
+        )
+        mine = union_all(
+            select(Candidate.evaluation_id).where(
+                Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
+            ),
+            select(Stage.evaluation_id).where(Stage.search_id == search_id, Stage.state == StageState.CANCELLED),
         )
         changed = self._change(
             Evaluation.id.in_(mine),
             Evaluation.state.in_(EVALUATION_OPEN),
             ~waited_for.exists(),
+            ~stage_waits.exists(),
             values={"state": EvaluationState.CANCELLED, "lease_expires_at": None, "finished_at": func.now()},
         )
         return len(changed)

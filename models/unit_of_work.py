@@ -15,6 +15,7 @@ from models.candidates import Candidates
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
+from models.stages import Stages
 from models.workers import Workers
 
 
@@ -24,6 +25,7 @@ class UnitOfWork:
     session: Session
     searches: Searches
     candidates: Candidates
+    stages: Stages
     evaluations: Evaluations
     workers: Workers
 
@@ -34,6 +36,7 @@ class UnitOfWork:
         self.session = Session(self._engine, expire_on_commit=False)
         self.searches = Searches(self.session)
         self.candidates = Candidates(self.session)
+        self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
         return self

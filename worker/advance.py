@@ -1,9 +1,10 @@
 """One step of a search, in one transaction on its locked row. A step that is repeated finds nothing left to do.
 
-begin      the engine of each qubit count is chosen, for all attempts alike
-tell       results of evaluations → candidates, and the front moves
-select     once no candidate of the generation waits: the survivors
-propose    the next generation; or the search ends
+begin        the engine of each qubit count is chosen, for all attempts alike
+tell         results of evaluations → candidates, and the front moves; with early stages, some go on to the next
+select       once no candidate of the generation waits: the survivors
+propose      the next generation; or the search ends
+re-evaluate  at the end, if the spec asks for it: the front is measured again until it is stable
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import structlog
 
 from models import Candidate, Evaluation, Search, UnitOfWork
+from models.base import new_id
 from models.candidates import Told
 from models.states import CandidateState, EvaluationState, SearchState
 from nas.algorithms import (
@@ -27,12 +29,13 @@ from nas.algorithms import (
 )
 from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
-from nas.spec import InvalidSpec, Protocol, SearchSpec, parse_spec
+from nas.spec import InvalidSpec, SearchSpec, parse_spec
+from nas.spec.fidelity import stage_plans
 from worker.fleet import calibrated_workers
+from worker.reevaluation import begin_reevaluation, go_on_reevaluating
+from worker.stages import engine_of, open_first_stages, shown, shown_error, tell_stages, want
 
 log = structlog.get_logger()
-
-_SHOWN = ("value", "std_error", "unit", "version")
 
 
 def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
@@ -59,7 +62,9 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
             "propose other candidates; submit it again: what was evaluated is reused",
         )
     _tell(work, search, spec)
-    if work.candidates.count_waiting(search.id) == 0:
+    if search.reevaluation is not None:
+        _reevaluate(work, search, spec)
+    elif work.candidates.count_waiting(search.id) == 0:
         _complete_generation(work, search, spec)
     if search.state == SearchState.RUNNING and work.searches.is_overdue(search):
         _end(work, search, SearchState.FINISHED, "the wall time of its budget is used up")
@@ -68,7 +73,8 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
 
 
 def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
-    outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in work.candidates.untold(search.id)]
+    settled = tell_stages(work, search, spec, work.candidates.untold(search.id))
+    outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in settled]
     if not outcomes:
         return
     work.candidates.tell(search, outcomes)
@@ -92,15 +98,14 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
     if evaluation.state == EvaluationState.FAILED or evaluation.result is None:
-        error = {key: (evaluation.error or {}).get(key) for key in ("class", "message")}
-        return Told(candidate.id, objectives=None, violation=None, metrics=None, error=error)
-    metrics: dict[str, dict[str, Any]] = evaluation.result["metrics"]
+        return Told(candidate.id, objectives=None, violation=None, metrics=None, error=shown_error(evaluation))
+    metrics = shown(evaluation)
     values = {name: measured["value"] for name, measured in metrics.items()}
     return Told(
         candidate.id,
         objectives=objectives_of(spec, values),
         violation=violation_of(spec, values),
-        metrics={name: {key: measured[key] for key in _SHOWN} for name, measured in metrics.items()},
+        metrics=metrics,
         error=None,
     )
 
@@ -127,9 +132,9 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
 
 def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:
     if generation == spec.algorithm.generations:
-        return _end(work, search, SearchState.FINISHED, f"all {generation} generations are done")
+        return _finish(work, search, spec, f"all {generation} generations are done")
     if search.n_candidates >= spec.n_planned:
-        return _end(work, search, SearchState.FINISHED, f"its budget of {spec.n_planned} evaluations is used up")
+        return _finish(work, search, spec, f"its budget of {spec.n_planned} evaluations is used up")
     genomes = propose(
         spec,
         generation=generation,
@@ -142,34 +147,53 @@ def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: 
         return _end(work, search, SearchState.FAILED, reason)
     if not genomes:
         reason = f"its space is used up: all {search.n_candidates} architectures were proposed"
-        return _end(work, search, SearchState.FINISHED, reason)
-    work.candidates.propose(search, generation, [_row(work, search, spec, genome) for genome in genomes])
+        return _finish(work, search, spec, reason)
+    rows = [_row(work, search, spec, genome) for genome in genomes]
+    work.candidates.propose(search, generation, [row for row, _ in rows])
+    open_first_stages(work, search, spec, [{**row, "has_result": has_result} for row, has_result in rows])
     log.info("generation_proposed", search_id=str(search.id), generation=generation, n_candidates=len(genomes))
     # Results that were there before are told in the next step, which follows at once.
     work.ring()
     return None
 
 
-def _row(work: UnitOfWork, search: Search, spec: SearchSpec, genome: Genome) -> dict[str, Any]:
-    # A search that began under a version without `auto` has no engines in its row, and names one in its spec.
-    protocol = Protocol.from_spec(spec, engine=(search.engines or {}).get(str(genome.qubits)))
-    evaluation_id, is_cached = work.evaluations.want(
-        search,
-        genome=genome.to_json(),
-        genome_digest=genome.digest,
-        protocol=protocol.to_json(),
-        protocol_digest=protocol.digest,
-        device=spec.device,
-        engine=protocol.engine,
-        qubits=genome.qubits,
-        priority=spec.priority,
-    )
+def _row(work: UnitOfWork, search: Search, spec: SearchSpec, genome: Genome) -> tuple[dict[str, Any], bool]:
+    """Returns the values of a candidate, and whether its first result is there already."""
+    first = stage_plans(spec, engine=engine_of(search, genome))[0]
+    evaluation_id, has_result = want(work, search, spec, genome, first.protocol)
     return {
+        "id": new_id(),
         "genome": genome.to_json(),
         "digest": genome.digest,
         "evaluation_id": evaluation_id,
-        "is_cached": is_cached,
-    }
+        # With stages, it is only known at the end whether all results had been there.
+        "is_cached": has_result and spec.training.stages is None,
+    }, has_result
+
+
+def _finish(work: UnitOfWork, search: Search, spec: SearchSpec, reason: str) -> None:
+    if not begin_reevaluation(work, search, spec, reason):
+        _end(work, search, SearchState.FINISHED, reason)
+
+
+def _reevaluate(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    ended = go_on_reevaluating(work, search, spec, outcome=_outcome, redraw=_redraw_front)
+    if ended is not None:
+        _end(work, search, SearchState.FINISHED, ended)
+
+
+def _redraw_front(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+    """Draws the front anew from all candidates, whose values may have changed since they were told."""
+    feasible = [one for one in work.candidates.evaluated(search.id) if one.violation == 0]
+    losses = [_losses(one, spec) for one in feasible]
+    kept = non_dominated(losses)
+    work.candidates.move_front(
+        search.id,
+        enter=[one.id for one, is_kept in zip(feasible, kept, strict=True) if is_kept],
+        leave=[one.id for one, is_kept in zip(feasible, kept, strict=True) if not is_kept],
+    )
+    search.n_front = sum(kept)
+    _measure_front(search, spec, [loss for loss, is_kept in zip(losses, kept, strict=True) if is_kept])
 
 
 def _set_reference(work: UnitOfWork, search: Search, spec: SearchSpec, members: list[Member]) -> None:

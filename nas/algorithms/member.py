@@ -8,11 +8,14 @@ from nas.spec import SearchSpec
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A settled candidate. `losses` are the objectives with every goal turned to minimise; None for a failure."""
+    """A settled candidate. `losses` are the objectives with every goal turned to minimise.
+
+    They are None for a failure, and for a candidate that was stopped at an early stage.
+    """
 
     genome: Genome
     losses: tuple[float, ...] | None
-    violation: float  #: of the constraints, 0 where all hold
+    violation: float  #: of the constraints, 0 where all that were measured hold
 
     @property
     def is_feasible(self) -> bool:

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from nas.spec import limits
 from nas.spec.base import SpecModel
+from nas.spec.stages import Reevaluation
 
 
 class Algorithm(SpecModel):
@@ -18,6 +19,10 @@ class Algorithm(SpecModel):
     generations: StrictInt = Field(default=25, ge=1, le=limits.MAX_GENERATIONS)
     mode: Literal["generational"] = "generational"
     seed: StrictInt = Field(default=1, ge=0, le=limits.MAX_SEED)
+    reevaluate: Reevaluation | None = Field(
+        default=None,
+        description="after the generations: the front measured again with more samples, until it is stable",
+    )
 
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|m|h|d)", re.ASCII)

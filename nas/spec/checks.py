@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.spec import limits
 from nas.spec.genes import choices_of
+from nas.spec.metrics import Needs
 
 if TYPE_CHECKING:
     from nas.spec.search import SearchSpec
@@ -16,6 +17,7 @@ Finding = tuple[tuple[str | int, ...], str, Any]
 def find_problems(spec: "SearchSpec") -> list[Finding]:
     """Returns what does not fit together in a spec whose fields are valid one by one."""
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
+    found += [*_stage_problems(spec), *_reevaluation_problems(spec)]
     return found or _memory_problems(spec)
 
 
@@ -83,9 +85,58 @@ def _engine_problems(spec: "SearchSpec") -> list[Finding]:
     return problems
 
 
+def _stage_problems(spec: "SearchSpec") -> list[Finding]:
+    stages = spec.training.stages
+    if stages is None:
+        return []
+    here = ("training", "stages")
+    if not spec.has_training:
+        return [(here, "no metric of this search needs training, so there is nothing to put off; remove it", None)]
+    problems: list[Finding] = [
+        ((*here, "epochs", i), f"an early stage is shorter than training.epochs ({spec.training.epochs})", epochs)
+        for i, epochs in enumerate(stages.epochs)
+        if epochs >= spec.training.epochs
+    ]
+    cheap = [objective for objective in spec.objectives if objective.info.needs is not Needs.TRAINING]
+    if stages.epochs[-1] > 0 and len(cheap) == len(spec.objectives):
+        text = "no objective needs training, so a stage that trains would tell nothing new; leave 0 alone"
+        problems.append(((*here, "epochs"), text, stages.epochs))
+    if stages.unmeasured == "ignore" and stages.epochs[0] == 0 and len(cheap) < 2:
+        text = (
+            f"'ignore' needs two objectives that are known without training, and there is {len(cheap)}: by one alone, "
+            "all but the best would be stopped; take 'best', or remove the stage of 0 epochs"
+        )
+        problems.append(((*here, "unmeasured"), text, stages.unmeasured))
+    return problems
+
+
+def _reevaluation_problems(spec: "SearchSpec") -> list[Finding]:
+    reevaluate = spec.algorithm.reevaluate
+    if reevaluate is None:
+        return []
+    factor, settings = reevaluate.factor, spec.metrics.with_samples(reevaluate.factor)
+    taken = [("training.replicates", factor * spec.training.replicates, limits.MAX_REPLICATES)]
+    taken += [
+        (f"metrics.{name}.samples", one.samples, limits.MAX_SAMPLES)
+        for name in type(settings).model_fields
+        if hasattr(one := getattr(settings, name), "samples")
+    ]
+    return [
+        (
+            ("algorithm", "reevaluate", "factor"),
+            f"{factor} times {path} are {number}, and at most {most} are allowed; take a smaller factor",
+            factor,
+        )
+        for path, number, most in taken
+        if number > most
+    ]
+
+
 def _memory_problems(spec: "SearchSpec") -> list[Finding]:
     problems: list[Finding] = []
     n_parameters, samples = _most_classical_parameters(spec), spec.metrics.gradient_variance.samples
+    if spec.algorithm.reevaluate is not None:
+        samples *= spec.algorithm.reevaluate.factor
     wants_gradients = {"gradient_variance", "dead_parameters"} & set(spec.measured)
     if spec.training.mode == "full-hybrid" and wants_gradients:
         n_bytes = 8 * samples * n_parameters

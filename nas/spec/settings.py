@@ -46,3 +46,14 @@ class MetricSettings(SpecModel):
     entangling_capability: EntanglementSettings = EntanglementSettings()
     gradient_variance: GradientSettings = GradientSettings()
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")
+
+    def with_samples(self, factor: int) -> Self:
+        """Returns settings with `factor` times the samples wherever something is sampled; bounds are not checked."""
+        sampled = {name: getattr(self, name) for name in type(self).model_fields if name != "also"}
+        return self.model_copy(
+            update={
+                name: one.model_copy(update={"samples": factor * one.samples})
+                for name, one in sampled.items()
+                if hasattr(one, "samples")
+            }
+        )

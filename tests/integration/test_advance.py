@@ -125,7 +125,7 @@ def test_the_front_and_its_revision_move_while_a_generation_is_under_way(engine:
 def test_the_order_of_results_does_not_change_the_candidates(engine: Engine) -> None:
     in_one_go = candidates(engine, run(engine, submit(engine)))
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches"))
+        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches CASCADE"))
     one_by_one = candidates(engine, run(engine, submit(engine), limit=1))
     assert [one.digest for one in in_one_go] == [one.digest for one in one_by_one]
     assert [one.on_front for one in in_one_go] == [one.on_front for one in one_by_one]

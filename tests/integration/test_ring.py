@@ -75,7 +75,7 @@ def test_one_worker_and_three_give_the_same_front_to_the_byte(
     with cluster(tmp_path, environment, n_workers=1) as client:
         one = front_of(client, SPEC)
     with engine.begin() as connection:
-        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches")
+        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches CASCADE")
     with cluster(tmp_path, environment, n_workers=3) as client:
         three = front_of(client, SPEC)
     assert one.count("\n") > 2

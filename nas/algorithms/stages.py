@@ -1,0 +1,121 @@
+"""Whether a candidate goes on to its next stage, judged by what was complete before its generation began.
+
+Rivals are the members of the front at that moment: the verdict depends on the candidate and on them alone, not on the
+order in which results of its generation land. Like is compared with like:
+
+    known without training    the rival's value, which is final for both
+    trained so far            the rival's value at the same stage; a final one says nothing of an early one
+    not measured yet          the best value there can be, or left out (`training.stages.unmeasured`)
+
+A rival whose final value is the best there can be, an accuracy of 1, is not beaten in it, whatever training brings.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.algorithms.clearance import Estimate, Metrics, clearance, estimate, loss_of
+from nas.algorithms.member import violation_of
+from nas.spec import SearchSpec
+from nas.spec.fidelity import needs_training
+from nas.spec.objectives import Objective
+from nas.spec.stages import Stages
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A member of the front when the generation began: what it came to, and where it was at the same stage."""
+
+    place: tuple[int, int]  #: generation and index
+    final: Metrics
+    at_stage: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a candidate goes no further."""
+
+    reason: str
+    violation: float  #: of the constraints that are known already
+    by: tuple[int, int] | None = None  #: place of the rival that dominates it; None for a broken constraint
+    clearance: float | None = None  #: of that rival, in standard errors; None where training cannot change the outcome
+
+
+def judge(spec: SearchSpec, known: Metrics, rivals: Sequence[Rival]) -> Stop | None:
+    """Returns why a candidate is stopped at an early stage, or None for one that goes on.
+
+    A broken constraint on a metric that needs no training stops it, for the full evaluation would find the same value.
+    Else it is stopped by a rival whose clearance reaches `training.stages.margin`; of several, by the clearest.
+
+    Args:
+        spec: of a search with stages.
+        known: all that was measured of the candidate so far.
+        rivals: in the order of their places.
+    """
+    stages = spec.training.stages
+    assert stages is not None
+    violation = _known_violation(spec, known)
+    if violation > 0.0:
+        return Stop(_broken(spec, known), violation)
+    clearances = [_clearance_of(spec, stages, known, rival) for rival in rivals]
+    best = max(range(len(rivals)), key=clearances.__getitem__, default=None)
+    if best is None or clearances[best] < stages.margin:
+        return None
+    return _dominated(rivals[best].place, clearances[best])
+
+
+def _known_violation(spec: SearchSpec, known: Metrics) -> float:
+    settled = [one for one in spec.constraints if one.metric in known and not needs_training(one.metric)]
+    values = {name: float(measured["value"]) for name, measured in known.items()}
+    return violation_of(spec.model_copy(update={"constraints": settled}), values)
+
+
+def _broken(spec: SearchSpec, known: Metrics) -> str:
+    broken = [
+        f"{one.metric} is {value:.4g}, and "
+        + (
+            f"at most {one.at_most:g}"
+            if one.at_most is not None and value > one.at_most
+            else f"at least {one.at_least:g}"
+        )
+        + " is asked"
+        for one in spec.constraints
+        if one.metric in known and not needs_training(one.metric)
+        if one.violation(value := float(known[one.metric]["value"])) > 0.0
+    ]
+    return "; ".join(broken)
+
+
+def _dominated(place: tuple[int, int], by: float) -> Stop:
+    rival = f"{place[0]}.{place[1]}"
+    if math.isinf(by):
+        return Stop(f"dominated by {rival}, whatever further training brings", 0.0, place)
+    return Stop(f"dominated by {rival}, with {by:.3g} standard errors to spare in every objective", 0.0, place, by)
+
+
+def _clearance_of(spec: SearchSpec, stages: Stages, known: Metrics, rival: Rival) -> float:
+    ours, theirs, most = [], [], math.inf
+    for objective in spec.objectives:
+        name = objective.metric
+        if needs_training(name) and _is_best_possible(objective, rival.final[name]):
+            # Equal at best: the rival's value, taken as exact, against the same.
+            pair = Estimate(loss_of(objective, rival.final[name])), Estimate(loss_of(objective, rival.final[name]))
+        elif not needs_training(name):
+            pair = estimate(objective, known[name]), estimate(objective, rival.final[name])
+        elif name in known:
+            pair = estimate(objective, known[name]), estimate(objective, rival.at_stage[name])
+            # A tie of replicates without spread looks exact, and is none: training goes on.
+            most = min(most, 0.0) if pair[0].loss == pair[1].loss else most
+        elif stages.unmeasured == "ignore":
+            continue
+        else:
+            return -math.inf
+        ours.append(pair[0])
+        theirs.append(pair[1])
+    return min(most, clearance(theirs, ours))
+
+
+def _is_best_possible(objective: Objective, measured: Mapping[str, Any]) -> bool:
+    """Whether the value is at the end of its scale: a share lies between 0 and 1."""
+    return objective.info.unit == "share" and float(measured["value"]) == float(objective.is_maximized)
