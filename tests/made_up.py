@@ -7,9 +7,10 @@ is measured again comes out a little different, for its samples are others.
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from config.settings import Settings
 from models import Candidate, Evaluation, Search, Stage, UnitOfWork
@@ -32,7 +33,7 @@ SPEC: dict[str, Any] = {
     },
     "training": {"epochs": EPOCHS, "stages": {"epochs": [0, 5]}},
     "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
-    "algorithm": {"population": 8, "generations": 4},
+    "algorithm": {"population": 6, "generations": 3},
     "engine": "default.qubit",
 }
 
@@ -110,7 +111,9 @@ def advance_all(engine: Engine) -> None:
         pass
 
 
-def run(engine: Engine, search: Search, *, limit: int | None = None, newest: bool = False, fails: Fails = never) -> Search:
+def run(
+    engine: Engine, search: Search, *, limit: int | None = None, newest: bool = False, fails: Fails = never
+) -> Search:
     """Runs a search to its end, `limit` results at a time, the oldest or the newest first."""
     advance_all(engine)
     while waiting := pending(engine):
@@ -128,6 +131,31 @@ def candidates(engine: Engine, search: Search) -> list[Candidate]:
 def stages(engine: Engine, search: Search) -> dict[uuid.UUID, list[Stage]]:
     with UnitOfWork(engine) as work:
         return work.stages.of_candidates(one.id for one in candidates(engine, search))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A search that went undisturbed to its end, with all that was recorded of it."""
+
+    search: Search
+    candidates: list[Candidate]
+    stages: dict[uuid.UUID, list[Stage]]
+    outcome: list[Any]
+
+    def in_state(self, state: str) -> list[Candidate]:
+        return [one for one in self.candidates if one.state == state]
+
+
+def finished(engine: Engine, /, **changes: Any) -> Finished:
+    """Runs a search alone in the database."""
+    empty(engine)
+    search = run(engine, submit(engine, **changes))
+    return Finished(search, candidates(engine, search), stages(engine, search), outcome(engine, search))
+
+
+def empty(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches CASCADE"))
 
 
 def outcome(engine: Engine, search: Search) -> list[Any]:

@@ -14,13 +14,13 @@ from hqnas.client.errors import (
     UnexpectedAnswer,
     UnreadableSpec,
 )
+from hqnas.client.measurements import MetricValue, Stage
 from hqnas.client.results import (
     Candidate,
     CandidateDetail,
     Epoch,
     Front,
     Generation,
-    MetricValue,
     Objective,
     Progress,
     Search,
@@ -45,6 +45,7 @@ __all__ = [
     "RefusedSpec",
     "Search",
     "SpecProblem",
+    "Stage",
     "TimedOut",
     "Unavailable",
     "UnexpectedAnswer",

@@ -8,8 +8,10 @@ from made_up import (
     EPOCHS,
     SETTINGS,
     SPEC,
+    Finished,
     advance_all,
     candidates,
+    finished,
     outcome,
     pending,
     reload,
@@ -21,7 +23,7 @@ from made_up import (
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from models import Candidate, Evaluation, Search, Stage, UnitOfWork
+from models import Evaluation, Search, Stage, UnitOfWork
 from models.states import CandidateState, EvaluationState, SearchState, StageState
 from models.tables import DEFAULT_TEAM_ID
 from worker.controller import advance_one
@@ -34,38 +36,38 @@ NEVER_CLEAR = {"training": {"epochs": EPOCHS, "stages": {"epochs": [0, 5], "marg
 BOUND = {"constraints": [{"metric": "gradient_variance", "at_least": -1.5}]}
 
 
-def empty(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches CASCADE"))
+@pytest.fixture(scope="module")
+def staged(_shared_engine: Engine) -> Finished:
+    return finished(_shared_engine, **RANDOM)
 
 
-def in_state(engine: Engine, search: Search, state: CandidateState) -> list[Candidate]:
-    return [one for one in candidates(engine, search) if one.state == state]
+@pytest.fixture(scope="module")
+def plain(_shared_engine: Engine) -> Finished:
+    """The same without stages. Random search proposes the same candidates whatever is found."""
+    return finished(_shared_engine, **RANDOM, **UNSTAGED)
 
 
-def epochs_trained(engine: Engine, search: Search) -> int:
-    return sum(stage.epochs for many in stages(engine, search).values() for stage in many)
+@pytest.fixture(scope="module")
+def bound(_shared_engine: Engine) -> Finished:
+    return finished(_shared_engine, **BOUND)
 
 
-def test_each_candidate_ends_evaluated_or_stopped_and_counts_once(engine: Engine) -> None:
-    search = run(engine, submit(engine))
-    found = candidates(engine, search)
-    assert (search.state, search.n_candidates, search.n_settled, search.n_failed) == (SearchState.FINISHED, 32, 32, 0)
-    assert {one.state for one in found} == {CandidateState.EVALUATED, CandidateState.STOPPED}
-    assert search.n_stopped == len(in_state(engine, search, CandidateState.STOPPED)) > 3
+def test_each_candidate_ends_evaluated_or_stopped_and_counts_once(staged: Finished) -> None:
+    search = staged.search
+    assert (search.state, search.n_candidates, search.n_settled, search.n_failed) == (SearchState.FINISHED, 18, 18, 0)
+    assert {one.state for one in staged.candidates} == {CandidateState.EVALUATED, CandidateState.STOPPED}
+    assert search.n_stopped == len(staged.in_state(CandidateState.STOPPED)) > 3
 
 
 def test_the_budget_counts_stopped_candidates(engine: Engine) -> None:
-    search = run(engine, submit(engine, budget={"evaluations": 20}))
+    search = run(engine, submit(engine, budget={"evaluations": 14}, **RANDOM))
     assert search.n_stopped > 0
-    assert (search.n_candidates, search.n_settled) == (20, 20)
+    assert (search.n_candidates, search.n_settled) == (14, 14)
 
 
-def test_a_stopped_candidate_was_not_trained_to_the_end_and_keeps_what_was_measured(engine: Engine) -> None:
-    search = run(engine, submit(engine))
-    of_candidates = stages(engine, search)
-    for one in in_state(engine, search, CandidateState.STOPPED):
-        told = of_candidates[one.id]
+def test_a_stopped_candidate_was_not_trained_to_the_end_and_keeps_what_was_measured(staged: Finished) -> None:
+    for one in staged.in_state(CandidateState.STOPPED):
+        told = staged.stages[one.id]
         assert [(s.number, s.kind, s.epochs) for s in told] == [(0, "early", 0), (1, "early", 5)][: len(told)]
         assert [s.state for s in told] == [StageState.PASSED] * (len(told) - 1) + [StageState.STOPPED]
         assert (one.objectives, one.on_front, one.is_survivor) == (None, False, False)
@@ -74,58 +76,56 @@ def test_a_stopped_candidate_was_not_trained_to_the_end_and_keeps_what_was_measu
         assert one.stopped["reason"].startswith("dominated by ")
 
 
-def test_an_evaluated_candidate_has_all_stages_on_record(engine: Engine) -> None:
-    search = run(engine, submit(engine))
-    of_candidates = stages(engine, search)
-    for one in in_state(engine, search, CandidateState.EVALUATED):
-        told = [(s.kind, s.epochs, s.state) for s in of_candidates[one.id]]
+def test_an_evaluated_candidate_has_all_stages_on_record(staged: Finished) -> None:
+    for one in staged.in_state(CandidateState.EVALUATED):
+        told = [(s.kind, s.epochs, s.state) for s in staged.stages[one.id]]
         assert told == [("early", 0, "passed"), ("early", 5, "passed"), ("full", EPOCHS, "passed")]
-        assert of_candidates[one.id][-1].metrics == one.metrics
+        assert staged.stages[one.id][-1].metrics == one.metrics
 
 
-def test_the_first_generation_is_dominated_by_nobody(engine: Engine) -> None:
-    search = run(engine, submit(engine))
-    assert {one.state for one in candidates(engine, search) if one.generation == 0} == {CandidateState.EVALUATED}
+def test_the_first_generation_is_dominated_by_nobody(staged: Finished) -> None:
+    assert {one.state for one in staged.candidates if one.generation == 0} == {CandidateState.EVALUATED}
 
 
-def test_whoever_stops_a_candidate_was_on_the_front_before_its_generation(engine: Engine) -> None:
-    search = run(engine, submit(engine))
-    for one in in_state(engine, search, CandidateState.STOPPED):
+def test_whoever_stops_a_candidate_was_on_the_front_before_its_generation(staged: Finished) -> None:
+    for one in staged.in_state(CandidateState.STOPPED):
         assert one.stopped is not None
         assert one.stopped["by"][0] < one.generation
 
 
-def test_the_front_is_that_of_the_search_without_stages_and_fewer_epochs_were_trained(engine: Engine) -> None:
-    staged, plain = run(engine, submit(engine, **RANDOM)), run(engine, submit(engine, **RANDOM, **UNSTAGED))
-    pairs = list(zip(candidates(engine, staged), candidates(engine, plain), strict=True))
-    assert [a.digest for a, _ in pairs] == [b.digest for _, b in pairs]
-    assert [a.on_front for a, _ in pairs] == [b.on_front for _, b in pairs]
-    assert staged.hypervolume == plain.hypervolume
-    assert epochs_trained(engine, staged) < EPOCHS * plain.n_candidates
+def test_the_front_is_that_of_the_search_without_stages(staged: Finished, plain: Finished) -> None:
+    assert [one.digest for one in staged.candidates] == [one.digest for one in plain.candidates]
+    assert [one.on_front for one in staged.candidates] == [one.on_front for one in plain.candidates]
+    assert staged.search.hypervolume == plain.search.hypervolume
 
 
-def test_who_goes_through_has_the_numbers_of_the_search_without_stages(engine: Engine) -> None:
-    staged, plain = run(engine, submit(engine, **RANDOM)), run(engine, submit(engine, **RANDOM, **UNSTAGED))
-    expected = {one.digest: (one.objectives, one.metrics) for one in candidates(engine, plain)}
-    through = in_state(engine, staged, CandidateState.EVALUATED)
+def test_fewer_epochs_are_trained_than_without_stages(staged: Finished, plain: Finished) -> None:
+    n_epochs = sum(stage.epochs for many in staged.stages.values() for stage in many)
+    assert n_epochs < EPOCHS * len(plain.candidates)
+
+
+def test_who_goes_through_has_the_numbers_of_the_search_without_stages(staged: Finished, plain: Finished) -> None:
+    expected = {one.digest: (one.objectives, one.metrics) for one in plain.candidates}
+    through = staged.in_state(CandidateState.EVALUATED)
     assert through
     assert all((one.objectives, one.metrics) == expected[one.digest] for one in through)
-    with UnitOfWork(engine) as work:  # they are the same evaluations
-        assert {one.evaluation_id for one in through} <= {one.evaluation_id for one in candidates(engine, plain)}
-        assert work.session.scalar(select(func.count()).select_from(Stage).where(Stage.search_id == plain.id)) == 0
+    assert plain.stages == {}
 
 
-@pytest.mark.parametrize("order", [{"limit": 1}, {"limit": 1, "newest": True}, {"limit": 3, "newest": True}])
-def test_the_order_of_results_changes_no_verdict(engine: Engine, order: dict[str, Any]) -> None:
-    expected = outcome(engine, run(engine, submit(engine, **BOUND)))
-    empty(engine)
-    assert outcome(engine, run(engine, submit(engine, **BOUND), **order)) == expected
+def test_the_full_evaluation_is_shared_with_a_search_without_stages(engine: Engine) -> None:
+    staged, plain = run(engine, submit(engine, **RANDOM)), run(engine, submit(engine, **RANDOM, **UNSTAGED))
+    through = [one.evaluation_id for one in candidates(engine, staged) if one.state == CandidateState.EVALUATED]
+    assert set(through) <= {one.evaluation_id for one in candidates(engine, plain)}
+    assert plain.n_cached == len(through)
 
 
-def test_two_controllers_at_once_give_what_one_does(engine: Engine) -> None:
-    expected = outcome(engine, run(engine, submit(engine)))
-    empty(engine)
-    search = submit(engine)
+@pytest.mark.parametrize("order", [{"limit": 2}, {"limit": 3, "newest": True}])
+def test_the_order_of_results_changes_no_verdict(engine: Engine, bound: Finished, order: dict[str, Any]) -> None:
+    assert outcome(engine, run(engine, submit(engine, **BOUND), **order)) == bound.outcome
+
+
+def test_two_controllers_at_once_give_what_one_does(engine: Engine, bound: Finished) -> None:
+    search = submit(engine, **BOUND)
     advance_all(engine)
     while waiting := pending(engine):
         settle(engine, waiting[::-1][:5])
@@ -135,13 +135,13 @@ def test_two_controllers_at_once_give_what_one_does(engine: Engine) -> None:
         for racer in racers:
             racer.join()
         advance_all(engine)
-    assert outcome(engine, search) == expected
+    assert outcome(engine, search) == bound.outcome
 
 
-def test_a_step_between_stages_that_is_lost_is_repeated_alike(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = outcome(engine, run(engine, submit(engine)))
-    empty(engine)
-    search = submit(engine)
+def test_a_step_between_stages_that_is_lost_is_repeated_alike(
+    engine: Engine, bound: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = submit(engine, **BOUND)
     advance_all(engine)
     commit = UnitOfWork.commit
     while waiting := pending(engine):
@@ -152,21 +152,23 @@ def test_a_step_between_stages_that_is_lost_is_repeated_alike(engine: Engine, mo
             advance_one(engine, SETTINGS)
         assert UnitOfWork.commit is commit
         advance_all(engine)
-    assert outcome(engine, search) == expected
+    assert outcome(engine, search) == bound.outcome
 
 
-def test_a_broken_bound_on_a_cheap_metric_stops_before_training_also_in_the_first_generation(engine: Engine) -> None:
-    search = run(engine, submit(engine, **BOUND))
-    broken = [one for one in candidates(engine, search) if one.violation]
+def test_a_broken_bound_on_a_cheap_metric_stops_before_training_also_in_the_first_generation(bound: Finished) -> None:
+    broken = [one for one in bound.candidates if one.violation]
     assert {one.generation for one in broken} >= {0}
     for one in broken:
-        assert (one.state, len(stages(engine, search)[one.id])) == (CandidateState.STOPPED, 1)
+        assert (one.state, len(bound.stages[one.id])) == (CandidateState.STOPPED, 1)
         assert one.stopped is not None
         assert "at least -1.5 is asked" in one.stopped["reason"]
 
 
 def test_stopping_at_broken_bounds_changes_nothing_that_is_proposed_or_found(engine: Engine) -> None:
-    staged, plain = run(engine, submit(engine, **BOUND, **NEVER_CLEAR)), run(engine, submit(engine, **BOUND, **UNSTAGED))
+    staged, plain = (
+        run(engine, submit(engine, **BOUND, **NEVER_CLEAR)),
+        run(engine, submit(engine, **BOUND, **UNSTAGED)),
+    )
     assert staged.n_stopped > 0
 
     def seen(search: Search) -> list[Any]:
@@ -180,7 +182,7 @@ def test_a_failure_at_an_early_stage_fails_the_candidate_and_the_others_go_on(en
         return evaluation.protocol["training"]["epochs"] == 5 and evaluation.genome_digest[0] < "4"
 
     search = run(engine, submit(engine), fails=fails)
-    failed = in_state(engine, search, CandidateState.FAILED)
+    failed = [one for one in candidates(engine, search) if one.state == CandidateState.FAILED]
     assert len(failed) == search.n_failed > 0
     for one in failed:
         assert [s.state for s in stages(engine, search)[one.id]] == [StageState.PASSED, StageState.FAILED]
@@ -199,24 +201,25 @@ def test_a_quarantined_stage_fails_its_candidate(engine: Engine) -> None:
             work.commit()
     settle(engine, others)
     search = run(engine, search)
-    (failed,) = in_state(engine, search, CandidateState.FAILED)
+    (failed,) = [one for one in candidates(engine, search) if one.state == CandidateState.FAILED]
     assert failed.error == {"class": "crashed", "message": "its process died 3 times"}
     assert (search.state, search.n_settled) == (SearchState.FINISHED, 4)
 
 
-def test_the_same_search_again_is_answered_from_the_cache_with_the_same_verdicts(engine: Engine) -> None:
-    first, again = run(engine, submit(engine)), submit(engine)
+def test_the_same_search_again_is_answered_from_the_cache_with_the_same_verdicts(
+    engine: Engine, bound: Finished
+) -> None:
+    run(engine, submit(engine, **BOUND))
+    again = submit(engine, **BOUND)
     advance_all(engine)
     again = reload(engine, again)
-    assert (again.state, again.n_cached, first.n_cached) == (SearchState.FINISHED, 32, 0)
-    assert outcome(engine, again) == outcome(engine, first)
+    assert (again.state, again.n_cached, bound.search.n_cached) == (SearchState.FINISHED, 18, 0)
+    assert outcome(engine, again) == bound.outcome
 
 
-def test_full_results_that_are_known_already_change_no_verdict(engine: Engine) -> None:
-    expected = outcome(engine, run(engine, submit(engine)))
-    empty(engine)
-    run(engine, submit(engine, **UNSTAGED))
-    assert outcome(engine, run(engine, submit(engine))) == expected
+def test_full_results_that_are_known_already_change_no_verdict(engine: Engine, staged: Finished) -> None:
+    run(engine, submit(engine, **RANDOM, **UNSTAGED))
+    assert outcome(engine, run(engine, submit(engine, **RANDOM))) == staged.outcome
 
 
 def test_a_cancelled_search_leaves_nothing_open_between_stages(engine: Engine) -> None:
@@ -261,8 +264,8 @@ def test_no_candidate_waits_for_two_stages_at_once(engine: Engine) -> None:
         with pytest.raises(IntegrityError, match="uq_stages_waiting"):
             work.session.execute(
                 text(
-                    "INSERT INTO stages (candidate_id, number, search_id, evaluation_id, kind, epochs, state, is_cached)"
-                    " VALUES (:candidate, 1, :search, :evaluation, 'early', 5, 'waiting', false)"
+                    "INSERT INTO stages (candidate_id, number, search_id, evaluation_id, kind, epochs, state, "
+                    "is_cached) VALUES (:candidate, 1, :search, :evaluation, 'early', 5, 'waiting', false)"
                 ),
                 {"candidate": stage.candidate_id, "search": search.id, "evaluation": stage.evaluation_id},
             )
