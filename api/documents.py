@@ -62,7 +62,9 @@ class SearchSummary(BaseModel):
     name: str = Field(examples=["wine-hybrid"])
     state: SearchState
     reason: str | None = Field(description="why the search ended")
-    notice: str | None = Field(description="what keeps it from going on, and what an operator may do")
+    notice: str | None = Field(
+        description="what keeps it from going on and what an operator may do, or that its front is measured again"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -110,7 +110,8 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
         cached=search.n_cached,
         planned=spec.n_planned,
         evaluations_per_second=rate,
-        time_left_s=left / rate if rate and is_open else None,
+        # Of a second look at the front nobody knows how many rounds it will take.
+        time_left_s=left / rate if rate and is_open and search.reevaluation is None else None,
         hypervolume=search.hypervolume,
         front_size=search.n_front,
     )
@@ -141,6 +142,9 @@ def _notice(search: Search, spec: SearchSpec, slots: dict[str, int]) -> str | No
         return search.reason  # why the controller could not begin it
     if search.state == SearchState.RUNNING and not slots.get(spec.device):
         return f"no live worker takes {spec.device} work; start one with `hqnas worker --device {spec.device}`"
+    if search.state == SearchState.RUNNING and search.reevaluation is not None:
+        number = len(search.reevaluation["rounds"]) + 1
+        return f"{search.reevaluation['reason']}; its front is being measured again, round {number}"
     return None
 
 

@@ -28,7 +28,7 @@ class Stages(SpecModel):
         description="of each early stage, growing, and below training.epochs; 0 measures what needs no training",
     )
     margin: float = Field(
-        default=2.0,
+        default=1.0,
         ge=0,
         le=limits.MAX_STANDARD_ERRORS,
         description="a candidate is stopped if a member of the front is better in every objective by so many standard "
