@@ -88,6 +88,8 @@ def test_all_of_the_first_front_is_looked_at_and_some_that_noise_may_have_kept_o
 ) -> None:
     front = {one.digest for one in plain.candidates if one.on_front}
     assert front < looked_at(twice) < {one.digest for one in plain.candidates}
+    assert twice.search.reevaluation is not None
+    assert twice.search.reevaluation["rounds"][0]["candidates"] > len(front)
 
 
 def test_within_nothing_the_front_alone_is_looked_at(engine: Engine, plain: Finished) -> None:

@@ -124,6 +124,12 @@ def test_the_order_of_results_changes_no_verdict(engine: Engine, bound: Finished
     assert outcome(engine, run(engine, submit(engine, **BOUND), **order)) == bound.outcome
 
 
+def test_who_is_through_before_the_others_begin_stops_none_of_its_generation(engine: Engine) -> None:
+    one_large = {"algorithm": {**SPEC["algorithm"], "population": 12, "generations": 1}}
+    search = run(engine, submit(engine, **one_large), limit=2, newest=True)
+    assert (search.n_candidates, search.n_stopped) == (12, 0)
+
+
 def test_two_controllers_at_once_give_what_one_does(engine: Engine, bound: Finished) -> None:
     search = submit(engine, **BOUND)
     advance_all(engine)
@@ -219,7 +225,9 @@ def test_the_same_search_again_is_answered_from_the_cache_with_the_same_verdicts
 
 def test_full_results_that_are_known_already_change_no_verdict(engine: Engine, staged: Finished) -> None:
     run(engine, submit(engine, **RANDOM, **UNSTAGED))
-    assert outcome(engine, run(engine, submit(engine, **RANDOM))) == staged.outcome
+    search = run(engine, submit(engine, **RANDOM))
+    assert outcome(engine, search) == staged.outcome
+    assert search.n_cached == 0  # their early stages were computed
 
 
 def test_a_cancelled_search_leaves_nothing_open_between_stages(engine: Engine) -> None:
