@@ -62,7 +62,7 @@ def judge(spec: SearchSpec, known: Metrics, rivals: Sequence[Rival]) -> Stop | N
     best = max(range(len(rivals)), key=clearances.__getitem__, default=None)
     if best is None or clearances[best] < stages.margin:
         return None
-    return _dominated(rivals[best].place, clearances[best])
+    return _dominated(spec, known, rivals[best], clearances[best])
 
 
 def _known_violation(spec: SearchSpec, known: Metrics) -> float:
@@ -87,11 +87,18 @@ def _broken(spec: SearchSpec, known: Metrics) -> str:
     return "; ".join(broken)
 
 
-def _dominated(place: tuple[int, int], by: float) -> Stop:
-    rival = f"{place[0]}.{place[1]}"
-    if math.isinf(by):
-        return Stop(f"dominated by {rival}, whatever further training brings", 0.0, place)
-    return Stop(f"dominated by {rival}, with {by:.3g} standard errors to spare in every objective", 0.0, place, by)
+def _dominated(spec: SearchSpec, known: Metrics, rival: Rival, by: float) -> Stop:
+    trained = [objective for objective in spec.objectives if needs_training(objective.metric)]
+    unbeatable = [one.metric for one in trained if _is_best_possible(one, rival.final[one.metric])]
+    left_out = [one.metric for one in trained if one.metric not in known and one.metric not in unbeatable]
+    text = f"dominated by {rival.place[0]}.{rival.place[1]}"
+    if math.isfinite(by):
+        text += f", with {by:.3g} standard errors to spare in every objective"
+        text += f" but {' and '.join(unbeatable)}, which cannot be better than there" if unbeatable else ""
+    elif not left_out:
+        text += ", whatever further training brings"
+    text += f"; {' and '.join(left_out)} not measured yet" if left_out else ""
+    return Stop(text, 0.0, rival.place, by if math.isfinite(by) else None)
 
 
 def _clearance_of(spec: SearchSpec, stages: Stages, known: Metrics, rival: Rival) -> float:

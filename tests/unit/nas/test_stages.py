@@ -131,10 +131,13 @@ def test_a_rival_that_is_always_right_dominates_before_training() -> None:
     stop = judge(stages(), CHEAP, [rival(final=1.0)])
     assert stop is not None
     assert stop.clearance == pytest.approx(0.4 / 0.05)
+    assert stop.reason.endswith("in every objective but validation_accuracy, which cannot be better than there")
 
 
 def test_unmeasured_objectives_may_be_left_out_on_request() -> None:
-    assert judge(stages(unmeasured="ignore"), CHEAP, [rival(final=0.6)]) is not None
+    stop = judge(stages(unmeasured="ignore"), CHEAP, [rival(final=0.6)])
+    assert stop is not None
+    assert stop.reason.endswith("; validation_accuracy not measured yet")
 
 
 def test_what_training_cannot_change_is_said_so() -> None:
