@@ -392,7 +392,7 @@ def test_auto_waits_for_a_worker_that_can_tell_and_says_so(engine: Engine) -> No
     advance_all(engine)
     found = reload(engine, search)
     assert (found.state, found.n_candidates) == (SearchState.QUEUED, 0)
-    assert "start one with `hqnas worker --device cpu`" in (found.reason or "")
+    assert "start one: `hqnas worker --device cpu`" in (found.reason or "")
 
 
 def test_a_search_that_waits_keeps_no_controller_busy_and_no_other_search_waiting(engine: Engine) -> None:
