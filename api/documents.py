@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from models.states import CandidateState, EvaluationState, SearchState
+from models.states import CandidateState, EvaluationState, SearchState, StageState
+from nas.spec.fidelity import StageKind
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class ProgressDocument(BaseModel):
     candidates: int = Field(description="proposed so far")
     evaluated: int = Field(description="measured so far, reused results included")
     failed: int = Field(description="that could not be measured")
+    stopped: int = Field(description="at an early stage; neither evaluated nor failed")
     waiting: int = Field(description="for a result")
     cached: int = Field(description="whose result was there before they were proposed")
     planned: int = Field(description="most candidates that the search may propose")
@@ -43,6 +45,16 @@ class ProgressDocument(BaseModel):
     front_size: int
 
 
+class RoundDocument(BaseModel):
+    """A completed round of re-evaluation, at the end of a search that asks for it."""
+
+    candidates: int = Field(description="measured again in it")
+    entered: int = Field(description="candidates that came to the front by it")
+    left: int = Field(description="candidates that left the front by it")
+    front_size: int
+    hypervolume: float | None
+
+
 class SearchSummary(BaseModel):
     """A search without its spec."""
 
@@ -50,7 +62,9 @@ class SearchSummary(BaseModel):
     name: str = Field(examples=["wine-hybrid"])
     state: SearchState
     reason: str | None = Field(description="why the search ended")
-    notice: str | None = Field(description="what keeps it from going on, and what an operator may do")
+    notice: str | None = Field(
+        description="what keeps it from going on and what an operator may do, or that its front is measured again"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -62,12 +76,25 @@ class SearchSummary(BaseModel):
         description="by qubit count, chosen when the search begins and kept for its life",
         examples=[{"4": "batched", "18": "lightning.qubit"}],
     )
+    reevaluation: list[RoundDocument] | None = Field(
+        description="rounds of `algorithm.reevaluate`; null before the generations are done, and without it"
+    )
 
 
 class SearchDocument(SearchSummary):
     """A search with its spec, defaults filled in."""
 
     spec: dict[str, Any]
+
+
+class StopDocument(BaseModel):
+    """Why a candidate was not evaluated to the end."""
+
+    stage: int = Field(description="at which, from 0")
+    epochs: int = Field(description="that it was trained for there")
+    reason: str = Field(examples=["dominated by 0.3, with 2.4 standard errors to spare in every objective"])
+    by: str | None = Field(description="place of the candidate that dominates it", examples=["0.3"])
+    clearance: float | None = Field(description="of that candidate, in standard errors of the difference")
 
 
 class CandidateDocument(BaseModel):
@@ -91,6 +118,20 @@ class CandidateDocument(BaseModel):
     )
     is_on_front: bool
     error: dict[str, Any] | None = Field(description="why there is no result: class and message")
+    stopped: StopDocument | None = Field(description="of a candidate that an early stage stopped; metrics are of then")
+
+
+class StageDocument(BaseModel):
+    """One of several evaluations of a candidate."""
+
+    number: int
+    kind: StageKind = Field(description="early; full: of the whole spec; again: with more samples, for a front")
+    epochs: int = Field(description="that each replicate is trained for; 0 without training")
+    state: StageState
+    metrics: dict[str, Any] | None = Field(description="by name, as measured at this stage")
+    error: dict[str, Any] | None
+    evaluation_id: UUID
+    is_cached: bool
 
 
 class EvaluationDocument(BaseModel):
@@ -120,6 +161,7 @@ class CandidateDetail(CandidateDocument):
     pennylane: str = Field(description="Python source that builds the network")
     curves: list[list[dict[str, Any]]] = Field(description="one list of epochs a replicate")
     evaluation: EvaluationDocument
+    stages: list[StageDocument] = Field(description="of a candidate with several evaluations; `evaluation` is the last")
 
 
 class FrontDocument(BaseModel):

@@ -9,10 +9,13 @@ from api.documents import (
     FrontDocument,
     ObjectiveDocument,
     ProgressDocument,
+    RoundDocument,
     SearchDocument,
     SearchSummary,
+    StageDocument,
+    StopDocument,
 )
-from models import Candidate, Evaluation, Search
+from models import Candidate, Evaluation, Search, Stage
 from models.states import SEARCH_OPEN, SearchState
 from nas.circuits import Architecture
 from nas.circuits.drawing import draw
@@ -55,7 +58,9 @@ def candidate_document(candidate: Candidate, spec: SearchSpec) -> CandidateDocum
     return CandidateDocument(**_candidate(candidate, spec))
 
 
-def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Search) -> CandidateDetail:
+def candidate_detail(
+    candidate: Candidate, evaluation: Evaluation, search: Search, stages: list[Stage]
+) -> CandidateDetail:
     """Returns a candidate with everything that is known of it."""
     spec = SearchSpec.model_validate(search.spec)
     architecture = Architecture.build(Genome.from_json(candidate.genome), spec)
@@ -66,7 +71,8 @@ def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Searc
         seconds = (evaluation.finished_at - evaluation.started_at).total_seconds()
     fields = _candidate(candidate, spec)
     return CandidateDetail(
-        **{**fields, "metrics": result.get("metrics", {})},
+        # Of a stopped candidate, the stages before its last measured metrics too.
+        **{**fields, "metrics": {**fields["metrics"], **result.get("metrics", {})}},
         circuit=architecture.circuit.to_json(),
         drawing=draw(architecture.circuit),
         pennylane=pennylane_source(architecture),
@@ -82,6 +88,7 @@ def candidate_detail(candidate: Candidate, evaluation: Evaluation, search: Searc
             seconds=seconds,
             is_cached=candidate.is_cached,
         ),
+        stages=[_stage(stage) for stage in stages],
     )
 
 
@@ -100,6 +107,11 @@ def why_no_weights(candidate: Candidate, evaluation: Evaluation) -> str:
     )
 
 
+def _stage(stage: Stage) -> StageDocument:
+    same = ("number", "kind", "epochs", "state", "metrics", "error", "evaluation_id", "is_cached")
+    return StageDocument(**{name: getattr(stage, name) for name in same})
+
+
 def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[str, Any]:
     spec = SearchSpec.model_validate(search.spec)
     is_open = search.state in SEARCH_OPEN
@@ -108,13 +120,15 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
         generation=search.generation,
         generations=spec.n_generations,
         candidates=search.n_candidates,
-        evaluated=search.n_settled - search.n_failed,
+        evaluated=search.n_settled - search.n_failed - search.n_stopped,
         failed=search.n_failed,
+        stopped=search.n_stopped,
         waiting=search.n_candidates - search.n_settled if is_open else 0,
         cached=search.n_cached,
         planned=spec.n_planned,
         evaluations_per_second=rate,
-        time_left_s=left / rate if rate and is_open else None,
+        # Of a second look at the front nobody knows how many rounds it will take.
+        time_left_s=left / rate if rate and is_open and search.reevaluation is None else None,
         hypervolume=search.hypervolume,
         front_size=search.n_front,
     )
@@ -132,7 +146,12 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
         "progress": progress,
         "reference_point": search.reference_point,
         "engines": search.engines,
+        "reevaluation": None if search.reevaluation is None else _rounds(search.reevaluation),
     }
+
+
+def _rounds(reevaluation: dict[str, Any]) -> list[RoundDocument]:
+    return [RoundDocument(**told) for told in reevaluation["rounds"]]
 
 
 def _notice(search: Search, spec: SearchSpec, slots: dict[str, int]) -> str | None:
@@ -140,6 +159,9 @@ def _notice(search: Search, spec: SearchSpec, slots: dict[str, int]) -> str | No
         return search.reason  # why the controller could not begin it
     if search.state == SearchState.RUNNING and not slots.get(spec.device):
         return f"no live worker takes {spec.device} work; start one with `hqnas worker --device {spec.device}`"
+    if search.state == SearchState.RUNNING and search.reevaluation is not None:
+        number = len(search.reevaluation["rounds"]) + 1
+        return f"{search.reevaluation['reason']}; its front is being measured again, round {number}"
     return None
 
 
@@ -170,4 +192,10 @@ def _candidate(candidate: Candidate, spec: SearchSpec) -> dict[str, Any]:
         "metrics": candidate.metrics or {},
         "is_on_front": candidate.on_front,
         "error": candidate.error,
+        "stopped": None if candidate.stopped is None else _stop(candidate.stopped),
     }
+
+
+def _stop(stopped: dict[str, Any]) -> StopDocument:
+    by = stopped["by"]
+    return StopDocument(**{**stopped, "by": None if by is None else f"{by[0]}.{by[1]}"})

@@ -9,6 +9,7 @@ from models.tables import (
     Evaluation,
     Generation,
     Search,
+    Stage,
     Worker,
 )
 from models.unit_of_work import UnitOfWork
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "Generation",
     "Search",
+    "Stage",
     "UnitOfWork",
     "Worker",
     "connect",

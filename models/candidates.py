@@ -44,7 +44,7 @@ class Candidates:
         Args:
             search: the locked search.
             generation: its number.
-            rows: values of `genome`, `digest`, `evaluation_id` and `is_cached`, in order.
+            rows: values of `id`, `genome`, `digest`, `evaluation_id` and `is_cached`, in order.
         """
         values = [
             {**row, "search_id": search.id, "generation": generation, "index": index} for index, row in enumerate(rows)
@@ -92,6 +92,69 @@ class Candidates:
             search.n_settled += len(changed)
             search.n_failed += len(changed) if has_failed else 0
 
+    def stop(
+        self,
+        search: Search,
+        candidate_id: uuid.UUID,
+        *,
+        stopped: dict[str, Any],
+        violation: float,
+        metrics: dict[str, Any],
+    ) -> None:
+        """Settles a waiting candidate at an early stage, with what was measured so far and without objectives."""
+        changed = self._session.scalars(
+            update(Candidate)
+            .where(Candidate.id == candidate_id, Candidate.state == CandidateState.WAITING)
+            .values(
+                state=CandidateState.STOPPED,
+                stopped=stopped,
+                violation=violation,
+                metrics=metrics,
+                settled_at=func.now(),
+            )
+            .returning(Candidate.id)
+        ).all()
+        search.n_settled += len(changed)
+        search.n_stopped += len(changed)
+
+    def go_on(self, candidate_id: uuid.UUID, evaluation_id: uuid.UUID) -> None:
+        """Lets a waiting candidate wait for the evaluation of its next stage."""
+        self._session.execute(
+            update(Candidate)
+            .where(Candidate.id == candidate_id, Candidate.state == CandidateState.WAITING)
+            .values(evaluation_id=evaluation_id)
+        )
+
+    def mark_cached(self, search: Search, candidate_id: uuid.UUID) -> None:
+        """Notes that all results of a candidate with stages had been there before they were asked for."""
+        self._session.execute(update(Candidate).where(Candidate.id == candidate_id).values(is_cached=True))
+        search.n_cached += 1
+
+    def improve(self, told: Told, evaluation_id: uuid.UUID) -> None:
+        """Replaces the results of an evaluated candidate by better estimates of the same. Its front is redrawn next."""
+        self._session.execute(
+            update(Candidate)
+            .where(Candidate.id == told.candidate_id, Candidate.state == CandidateState.EVALUATED)
+            .values(
+                objectives=told.objectives,
+                violation=told.violation,
+                metrics=told.metrics,
+                evaluation_id=evaluation_id,
+                on_front=False,
+                is_contender=False,
+            )
+        )
+
+    def measured(self, search_id: uuid.UUID) -> list[Candidate]:
+        """Returns the candidates that have objectives, in (generation, index) order."""
+        statement = (
+            select(Candidate)
+            .where(Candidate.search_id == search_id, Candidate.state == CandidateState.EVALUATED)
+            .order_by(Candidate.generation, Candidate.index)
+            .execution_options(populate_existing=True)
+        )
+        return list(self._session.scalars(statement))
+
     def count_waiting(self, search_id: uuid.UUID) -> int:
         """Returns how many candidates have no result yet."""
         statement = select(func.count()).where(
@@ -121,13 +184,20 @@ class Candidates:
                 .values(is_survivor=is_survivor)
             )
 
-    def measured(self, search_id: uuid.UUID) -> list[Candidate]:
-        """Returns the candidates that have objectives, in (generation, index) order."""
+    def set_rivals(self, search_id: uuid.UUID) -> None:
+        """Makes the front of this moment what the early stages of the next generation are judged against."""
+        self._session.execute(
+            update(Candidate)
+            .where(Candidate.search_id == search_id, Candidate.is_rival != Candidate.on_front)
+            .values(is_rival=Candidate.on_front)
+        )
+
+    def rivals(self, search_id: uuid.UUID) -> list[Candidate]:
+        """Returns the front of the moment at which the generation under way was proposed."""
         statement = (
             select(Candidate)
-            .where(Candidate.search_id == search_id, Candidate.state == CandidateState.EVALUATED)
+            .where(Candidate.search_id == search_id, Candidate.is_rival)
             .order_by(Candidate.generation, Candidate.index)
-            .execution_options(populate_existing=True)
         )
         return list(self._session.scalars(statement))
 

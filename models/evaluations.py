@@ -12,7 +12,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, Uuid, and_, case, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Uuid,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -22,11 +36,14 @@ from models.states import (
     EVALUATION_IN_FLIGHT,
     EVALUATION_OPEN,
     EVALUATION_SETTLED,
+    SEARCH_OPEN,
     CandidateState,
     EvaluationState,
+    StageState,
 )
-from models.tables import Candidate, ConfirmationMember, Evaluation, Search
+from models.tables import Candidate, ConfirmationMember, Evaluation, Search, Stage
 from nas.spec.confirmation import CONFIRMATION
+from nas.spec.fidelity import StageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,24 +275,30 @@ class Evaluations:
         return len(changed)
 
     def revive_wanted(self) -> int:
-        """Puts back cancelled evaluations that a candidate or a confirmation waits for, and returns how many.
+        """Puts back cancelled evaluations that a candidate, a stage or a confirmation waits for, and returns how many.
 
         A search may ask for an evaluation in the moment in which another search's cancelling gives it up; neither
         transaction sees the other.
         """
-        wanted = select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING)
-        confirming = select(ConfirmationMember.evaluation_id).where(ConfirmationMember.state == CandidateState.WAITING)
+        wanted: CompoundSelect[Any] = union_all(
+            select(Candidate.evaluation_id).where(Candidate.state == CandidateState.WAITING),
+            select(Stage.evaluation_id).where(Stage.state == StageState.WAITING),
+            select(ConfirmationMember.evaluation_id).where(ConfirmationMember.state == CandidateState.WAITING),
+        )
         changed = self._change(
             Evaluation.state == EvaluationState.CANCELLED,
-            or_(Evaluation.id.in_(wanted), Evaluation.id.in_(confirming)),
+            Evaluation.id.in_(wanted),
             values={"state": EvaluationState.PENDING, "finished_at": None},
         )
         return len(changed)
 
     def cancel_unwanted(self, search_id: uuid.UUID) -> int:
         """Cancels the open evaluations of an ended search that nothing waits for; returns how many."""
-        mine = select(Candidate.evaluation_id).where(
-            Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
+        mine = union_all(
+            select(Candidate.evaluation_id).where(
+                Candidate.search_id == search_id, Candidate.state == CandidateState.CANCELLED
+            ),
+            select(Stage.evaluation_id).where(Stage.search_id == search_id, Stage.state == StageState.CANCELLED),
         )
         return self._cancel(Evaluation.id.in_(mine))
 
@@ -287,11 +310,12 @@ class Evaluations:
         return self._cancel(Evaluation.id.in_(mine))
 
     def _cancel(self, mine: ColumnElement[bool]) -> int:
+        # A stage, too, waits in the state of that name.
         waiting = (
             select(owner.evaluation_id)
             .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
             .exists()
-            for owner in (Candidate, ConfirmationMember)
+            for owner in (Candidate, Stage, ConfirmationMember)
         )
         changed = self._change(
             mine,
@@ -304,19 +328,24 @@ class Evaluations:
     def drop_weights(self, candidate_ids: Sequence[uuid.UUID]) -> int:
         """Forgets the weights behind these candidates that none needs any more, of whatever search; returns how many.
 
-        Needed are those of candidates on a front, and of candidates that wait, which may come on one.
+        Behind a candidate is each of its evaluations. Needed are those that candidates on a front were last told, and
+        those that may come to be: of candidates that wait, and of second looks in searches that have not ended.
         """
         return self._drop_weights(Candidate.id.in_(candidate_ids)) if candidate_ids else 0
 
     def drop_weights_of(self, search_id: uuid.UUID) -> int:
         """Forgets the weights behind all candidates of an ended search that none needs any more."""
-        return self._drop_weights(Candidate.search_id == search_id, ~Candidate.on_front)
+        return self._drop_weights(Candidate.search_id == search_id)
 
     def _drop_weights(self, *of_candidates: ColumnElement[bool]) -> int:
         # Locked by a statement of its own: the next one then sees candidates that another search has proposed on these
         # evaluations up to now, and whoever proposes one from now on waits for this transaction. What is locked is
         # being proposed at this moment, in an order that is not ours: it is left to the search that will be told it.
-        mine = select(Candidate.evaluation_id).where(*of_candidates)
+        of_stages = select(Stage.evaluation_id).join(Candidate, Candidate.id == Stage.candidate_id)
+        mine = union_all(
+            select(Candidate.evaluation_id).where(*of_candidates, ~Candidate.on_front),
+            of_stages.where(*of_candidates),
+        )
         kept = (Evaluation.id.in_(mine), Evaluation.weights.is_not(None))
         ids = self._session.scalars(
             select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update(skip_locked=True)
@@ -325,7 +354,13 @@ class Evaluations:
             Candidate.evaluation_id == Evaluation.id,
             or_(Candidate.on_front, Candidate.state == CandidateState.WAITING),
         )
-        return len(self._change(Evaluation.id.in_(ids), ~needed.exists(), values={"weights": None})) if ids else 0
+        looked_at = (
+            select(Stage.number)
+            .join(Search, Search.id == Stage.search_id)
+            .where(Stage.evaluation_id == Evaluation.id, Stage.kind == StageKind.AGAIN, Search.state.in_(SEARCH_OPEN))
+        )
+        unneeded = ~or_(needed.exists(), looked_at.exists())
+        return len(self._change(Evaluation.id.in_(ids), unneeded, values={"weights": None})) if ids else 0
 
     def weights(self, evaluation_id: uuid.UUID) -> bytes | None:
         """Returns the safetensors file of a result, or None if none was made or it is not kept any more."""

@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.states import EVALUATION_SETTLED, SEARCH_OPEN, CandidateState, SearchState
-from models.tables import Candidate, Evaluation, Generation, Search, Worker
+from models.states import EVALUATION_SETTLED, SEARCH_OPEN, CandidateState, SearchState, StageState
+from models.tables import Candidate, Evaluation, Generation, Search, Stage, Worker
 from models.workers import is_live
 
 #: Over how long the rate of evaluations is taken.
@@ -104,7 +104,7 @@ class Searches:
             search.deadline_at = search.started_at + timedelta(seconds=wall_time_s)
 
     def end(self, search: Search, state: SearchState, reason: str) -> None:
-        """Moves a locked, open search to a final state, and its waiting candidates with it.
+        """Moves a locked, open search to a final state, and its waiting candidates and stages with it.
 
         Evaluations that no other open search waits for are cancelled: nothing will be claimed for this one again.
         """
@@ -119,6 +119,11 @@ class Searches:
             update(Candidate)
             .where(Candidate.search_id == search.id, Candidate.state == CandidateState.WAITING)
             .values(state=CandidateState.CANCELLED)
+        )
+        self._session.execute(
+            update(Stage)
+            .where(Stage.search_id == search.id, Stage.state == StageState.WAITING)
+            .values(state=StageState.CANCELLED, settled_at=func.now())
         )
 
     def touch(self, search: Search) -> None:
@@ -160,16 +165,23 @@ class Searches:
 
 
 def _can_move(worker_timeout_s: float) -> ColumnElement[bool]:
-    """A search moves when it can begin, is overdue, has a result that was not told yet, or a complete generation."""
+    """A search moves when it can begin, is overdue, has a result that was not told yet, or waits for none."""
+    is_settled = Evaluation.state.in_(EVALUATION_SETTLED)
     waiting = and_(Candidate.search_id == Search.id, Candidate.state == CandidateState.WAITING)
-    has_news = exists().where(
-        waiting, Evaluation.id == Candidate.evaluation_id, Evaluation.state.in_(EVALUATION_SETTLED)
-    )
+    has_news = exists().where(waiting, Evaluation.id == Candidate.evaluation_id, is_settled)
+    # An evaluated candidate that is looked at again waits with its stage alone.
+    stage_waiting = and_(Stage.search_id == Search.id, Stage.state == StageState.WAITING)
+    stage_has_news = exists().where(stage_waiting, Evaluation.id == Stage.evaluation_id, is_settled)
     return or_(
         and_(Search.state == SearchState.QUEUED, _can_begin(worker_timeout_s)),
         and_(
             Search.state == SearchState.RUNNING,
-            or_(Search.deadline_at <= func.now(), has_news, ~exists().where(waiting)),
+            or_(
+                Search.deadline_at <= func.now(),
+                has_news,
+                stage_has_news,
+                and_(~exists().where(waiting), ~exists().where(stage_waiting)),
+            ),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The states of searches, candidates, evaluations and confirmations, and the only moves between them.
+"""The states of searches, candidates, their stages, evaluations and confirmations, and the only moves between them.
 
 Repositories move rows by conditional UPDATEs that name the states they may leave, taken from the sets here.
 """
@@ -22,15 +22,33 @@ class SearchState(StrEnum):
 
 
 class CandidateState(StrEnum):
-    """Life of a candidate, and of a member of a confirmation.
+    """Life of a candidate, and of a member of a confirmation. With stages it waits for one evaluation after the other.
 
-    waiting ──▶ evaluated    its evaluation succeeded
-       ├──────▶ failed       its evaluation failed: infeasible, never a made-up number
+    waiting ──▶ evaluated    its last evaluation succeeded
+       ├──────▶ stopped      an early stage showed that it cannot reach the front; the rest was not computed
+       ├──────▶ failed       an evaluation failed: infeasible, never a made-up number
        └──────▶ cancelled    its search ended first
     """
 
     WAITING = "waiting"
     EVALUATED = "evaluated"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class StageState(StrEnum):
+    """Life of a stage: one evaluation of a candidate, of several. A candidate waits for at most one at a time.
+
+    waiting ──▶ passed       told; the next stage begins, or this was the last
+       ├──────▶ stopped      told; the candidate goes no further
+       ├──────▶ failed       its evaluation failed; with it the candidate, unless it had been evaluated before
+       └──────▶ cancelled    its search ended first
+    """
+
+    WAITING = "waiting"
+    PASSED = "passed"
+    STOPPED = "stopped"
     FAILED = "failed"
     CANCELLED = "cancelled"
 

@@ -1,10 +1,14 @@
 """The tables. PostgreSQL is the truth: what must hold is a constraint here, not a habit of the code.
 
     teams ─┬─< searches ─┬─< generations
-           │             └─< candidates >── evaluations
-           └─< evaluations   └─< confirmations ─< confirmation_members >── evaluations        workers
+           │             ├─< candidates >── evaluations
+           │             │            └─< stages >── evaluations
+           │             └─< confirmations ─< confirmation_members >── evaluations
+           └─< evaluations                  workers
 
-Rows are locked in one order: search, then its candidates, then a confirmation, its members, then evaluations by id.
+A candidate refers to the evaluation that it waits for or was last told. Stages are there where it has several.
+Rows are locked in one order: search, then its candidates and their stages, then a confirmation, its members, then
+evaluations by id.
 """
 
 import uuid
@@ -28,7 +32,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, new_id
-from models.states import CandidateState, ConfirmationState, EvaluationState, SearchState
+from models.states import CandidateState, ConfirmationState, EvaluationState, SearchState, StageState
+from nas.spec.fidelity import StageKind
 
 #: The team of a server without keys; made by the first migration.
 DEFAULT_TEAM_ID = uuid.UUID("00000000-0000-7000-8000-000000000001")
@@ -72,12 +77,14 @@ class Search(Base):
     n_candidates: Mapped[int] = mapped_column(default=0)
     n_settled: Mapped[int] = mapped_column(default=0)
     n_failed: Mapped[int] = mapped_column(default=0)
+    n_stopped: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     n_cached: Mapped[int] = mapped_column(default=0)
     n_front: Mapped[int] = mapped_column(default=0)
     hypervolume: Mapped[float | None]
     reference_point: Mapped[dict[str, Any] | None]  #: by objective, in the metric's own direction
     versions: Mapped[dict[str, Any] | None]  #: of what makes proposals: a resume with others is refused
     engines: Mapped[dict[str, Any] | None]  #: by qubit count, chosen when the search begins, for all attempts alike
+    reevaluation: Mapped[dict[str, Any] | None]  #: once the generations are done: why they are, and the rounds so far
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -108,10 +115,12 @@ class Candidate(Base):
         CheckConstraint("(state = 'evaluated') = (objectives IS NOT NULL)", name="objectives"),
         CheckConstraint("NOT is_contender OR (state = 'evaluated' AND violation = 0)", name="contender"),
         CheckConstraint("NOT on_front OR (state = 'evaluated' AND violation = 0)", name="front"),
+        CheckConstraint("(state = 'stopped') = (stopped IS NOT NULL)", name="stopped"),
         Index("ix_candidates_waiting", "search_id", postgresql_where=text("state = 'waiting'")),
         Index("ix_candidates_front", "search_id", postgresql_where=text("on_front")),
         Index("ix_candidates_contenders", "search_id", postgresql_where=text("is_contender")),
         Index("ix_candidates_survivors", "search_id", postgresql_where=text("is_survivor")),
+        Index("ix_candidates_rivals", "search_id", postgresql_where=text("is_rival")),
         Index("ix_candidates_settled", "search_id", "settled_at"),
         Index("ix_candidates_evaluation_id", "evaluation_id"),
     )
@@ -130,10 +139,40 @@ class Candidate(Base):
         dict[str, Any] | None
     ]  #: as measured, copied when told, so that a front never changes under a reader
     error: Mapped[dict[str, Any] | None]
+    stopped: Mapped[dict[str, Any] | None]  #: stage, epochs, reason, and the place of the rival that dominates it
     is_cached: Mapped[bool] = mapped_column(default=False)
     is_survivor: Mapped[bool] = mapped_column(default=False)
     is_contender: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  #: may be on a later front
     on_front: Mapped[bool] = mapped_column(default=False)
+    #: On the front when the generation under way was proposed: what its early stages are judged against.
+    is_rival: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    settled_at: Mapped[datetime | None]
+
+
+class Stage(Base):
+    """One of several evaluations of a candidate: an early one, the full one, or one with more samples."""
+
+    __tablename__ = "stages"
+    __table_args__ = (
+        _one_of("state", StageState),
+        _one_of("kind", StageKind),
+        CheckConstraint("(state IN ('passed', 'stopped')) = (metrics IS NOT NULL)", name="metrics"),
+        CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
+        Index("ix_stages_waiting", "search_id", postgresql_where=text("state = 'waiting'")),
+        Index("uq_stages_waiting", "candidate_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("ix_stages_evaluation_id", "evaluation_id"),
+    )
+
+    candidate_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    search_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
+    evaluation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("evaluations.id"))
+    kind: Mapped[str] = mapped_column(Text)
+    epochs: Mapped[int]  #: that a replicate is trained for; 0 without training
+    state: Mapped[str] = mapped_column(Text, default=StageState.WAITING)
+    metrics: Mapped[dict[str, Any] | None]  #: as measured at this stage, copied when told
+    error: Mapped[dict[str, Any] | None]
+    is_cached: Mapped[bool] = mapped_column(default=False)
     settled_at: Mapped[datetime | None]
 
 

@@ -16,6 +16,7 @@ from models.confirmations import Confirmations
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
+from models.stages import Stages
 from models.workers import Workers
 
 
@@ -26,6 +27,7 @@ class UnitOfWork:
     searches: Searches
     candidates: Candidates
     confirmations: Confirmations
+    stages: Stages
     evaluations: Evaluations
     workers: Workers
 
@@ -37,6 +39,7 @@ class UnitOfWork:
         self.searches = Searches(self.session)
         self.candidates = Candidates(self.session)
         self.confirmations = Confirmations(self.session)
+        self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
         return self

@@ -14,8 +14,8 @@ router = APIRouter(prefix="/v1/candidates", tags=["candidates"])
 
 @router.get("/{candidate_id}", responses={404: {"model": ProblemDocument, "description": "no such candidate"}})
 def get_candidate(candidate_id: UUID, work: Work, team_id: TeamId) -> CandidateDetail:
-    """Read a candidate: genome, metrics with errors and protocol, training curves, drawing and PennyLane source."""
+    """Read a candidate: genome, metrics with errors and protocol, curves, stages, drawing and PennyLane source."""
     row = work.candidates.get(team_id, candidate_id)
     if row is None:
         raise not_found("candidate", candidate_id)
-    return candidate_detail(*row)
+    return candidate_detail(*row, work.stages.of_candidates([candidate_id]).get(candidate_id, []))

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hqnas.client import Candidate, CandidateDetail, Client, Front, Objective, Search
+from hqnas.client import Candidate, CandidateDetail, Client, Front, MetricValue, Objective, Search
 from hqnas.client.results import losses
 from hqnas.export.genes import GENES, architecture, gene_of
 
@@ -58,7 +58,7 @@ def progress_panel(search: Search) -> Panel:
     grid.add_column(style="dim")
     grid.add_column(width=_BAR_WIDTH)
     grid.add_column()
-    n_done = progress.evaluated + progress.failed
+    n_done = progress.evaluated + progress.failed + progress.stopped
     generation = 0 if progress.generation is None else min(progress.generation + 1, progress.generations)
     grid.add_row(
         "generation",
@@ -98,6 +98,7 @@ def progress_line(search: Search) -> str:
         f"generation {generation}/{progress.generations}",
         f"evaluated {progress.evaluated}/{progress.planned}",
         f"failed {progress.failed}",
+        f"stopped early {progress.stopped}" if progress.stopped else "",
         _speed(search),
         _time_left(search),
         f"hypervolume {number(progress.hypervolume)}",
@@ -174,6 +175,10 @@ def candidate_view(candidate: CandidateDetail) -> RenderableType:
     parts += [plain(text, "dim") for text in _fitted(candidate.evaluation)]
     if candidate.error:
         parts.append(plain(candidate.error, "red"))
+    if candidate.stopped:
+        parts.append(plain(candidate.stopped, "yellow"))
+    if candidate.stages:
+        parts.extend(["", stage_table(candidate)])
     return Group(*parts, "", genes, "", metrics, "", Text(candidate.drawing, no_wrap=True, overflow="ignore"))
 
 
@@ -191,11 +196,28 @@ def _fitted(evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield f"trained with {rate}; reported: {', '.join(f'epoch {best} of {run}' for best, run in epochs)}"
 
 
+def stage_table(candidate: CandidateDetail) -> Table:
+    """Returns what each of several evaluations measured: what is exact for all stages is left out."""
+    names = sorted({name for stage in candidate.stages for name, one in stage.metrics.items() if one.error is not None})
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("stage", "kind", "epochs", "state", *names):
+        table.add_column(heading.replace("_", " "), justify="left" if heading in ("kind", "state") else "right")
+    for stage in candidate.stages:
+        values = (with_error(stage.metrics[name]) if name in stage.metrics else "" for name in names)
+        table.add_row(str(stage.number), stage.kind, str(stage.epochs), stage.state, *values)
+    return table
+
+
 def measured(candidate: Candidate, objective: Objective) -> str:
     """Returns a value with its standard error, as `0.944 ±0.023`; without it where it is exact."""
     metric = candidate.metrics.get(objective.metric)
     if metric is None:
         return number((candidate.objectives or {}).get(objective.metric))
+    return with_error(metric)
+
+
+def with_error(metric: MetricValue) -> str:
+    """Returns a measurement with its standard error, the same way."""
     if metric.value is None or metric.error is None:
         return number(metric.value)
     if metric.error <= 0:
@@ -260,6 +282,8 @@ def _starts(counts: list[int]) -> list[int]:
 def _failed_and_cached(search: Search) -> Iterator[str | tuple[str, str]]:
     if search.progress.failed:
         yield (f"  {search.progress.failed} failed", "red")
+    if search.progress.stopped:
+        yield f"  {search.progress.stopped} stopped early"
     if search.progress.cached:
         yield f"  {search.progress.cached} known before"
 

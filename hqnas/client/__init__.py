@@ -16,13 +16,13 @@ from hqnas.client.errors import (
     UnexpectedAnswer,
     UnreadableSpec,
 )
+from hqnas.client.measurements import MetricValue, Stage
 from hqnas.client.results import (
     Candidate,
     CandidateDetail,
     Epoch,
     Front,
     Generation,
-    MetricValue,
     Objective,
     Progress,
     Search,
@@ -53,6 +53,7 @@ __all__ = [
     "RefusedSpec",
     "Search",
     "SpecProblem",
+    "Stage",
     "TimedOut",
     "Unavailable",
     "UnexpectedAnswer",

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
-from hqnas.client.results import ENDED, Document
+from hqnas.client.measurements import Document
+from hqnas.client.results import ENDED
 
 #: The networks of a member, in the order in which they are shown.
 ARMS: Final = ("candidate", "frozen_circuit", "no_entanglement", "classical_net")

@@ -4,12 +4,11 @@ Each value keeps in `document` the JSON object that it was read from: that is wh
 that a newer API may have added. Equality ignores it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-Document = Mapping[str, Any]
+from hqnas.client.measurements import Document, MetricValue, Stage, stop_text
 
 #: States that a search never leaves.
 ENDED: Final = frozenset({"finished", "cancelled", "failed"})
@@ -54,11 +53,14 @@ class Progress:
     time_left_s: float | None
     hypervolume: float | None
     front_size: int
+    stopped: int  #: at an early stage
 
     @classmethod
     def from_json(cls, document: Document) -> Self:
         """Reads `progress`."""
-        return cls(**{name: document[name] for name in cls.__slots__})
+        return cls(
+            **{name: document[name] for name in cls.__slots__ if name != "stopped"}, stopped=document.get("stopped", 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +132,6 @@ class Generation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MetricValue:
-    """A measured metric; `std_error` is `"exact"` where nothing was sampled, `None` where it is not known."""
-
-    value: float | None
-    std_error: float | Literal["exact"] | None
-    unit: str
-    version: int | None
-    per_replicate: tuple[float, ...] = ()  #: of a metric measured more than once; the value is their mean
-
-    @property
-    def error(self) -> float | None:
-        """The standard error as a number; `None` where the value is exact or the error is not known."""
-        return None if isinstance(self.std_error, str) else self.std_error
-
-    @classmethod
-    def from_json(cls, document: Document) -> Self:
-        """Reads one entry of `metrics`."""
-        return cls(
-            value=document["value"],
-            std_error=document.get("std_error"),
-            unit=document.get("unit") or "",
-            version=document.get("version"),
-            per_replicate=tuple(document.get("per_replicate") or ()),
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """An architecture proposed in a search, with what was measured of it."""
@@ -165,7 +140,7 @@ class Candidate:
     search_id: str
     generation: int
     index: int
-    state: Literal["waiting", "evaluated", "failed", "cancelled"]
+    state: Literal["waiting", "evaluated", "stopped", "failed", "cancelled"]
     digest: str  #: of the genome: equal architectures have equal digests
     genome: dict[str, Any]
     objectives: dict[str, float] | None
@@ -173,6 +148,7 @@ class Candidate:
     metrics: dict[str, MetricValue]
     is_on_front: bool
     error: str | None  #: class and message of a failed evaluation
+    stopped: str | None  #: at which early stage, and why
     document: Document = field(repr=False, compare=False)
 
     @classmethod
@@ -189,6 +165,7 @@ def _candidate_fields(document: Document) -> dict[str, Any]:
         "metrics": {name: MetricValue.from_json(value) for name, value in (document["metrics"] or {}).items()},
         "is_on_front": document["is_on_front"],
         "error": f"{error['class']}: {error['message']}" if error else None,
+        "stopped": stop_text(document.get("stopped")),
         "document": document,
     }
 
@@ -224,6 +201,7 @@ class CandidateDetail(Candidate):
     pennylane: str  #: source of the whole model, ready to run
     curves: tuple[tuple[Epoch, ...], ...]  #: one a replicate
     evaluation: dict[str, Any]
+    stages: tuple[Stage, ...]  #: empty where there is one evaluation
 
     @classmethod
     def from_json(cls, document: Document) -> Self:
@@ -235,6 +213,7 @@ class CandidateDetail(Candidate):
             pennylane=document["pennylane"],
             curves=tuple(tuple(Epoch.from_json(point) for point in curve) for curve in document["curves"] or ()),
             evaluation=document["evaluation"],
+            stages=tuple(Stage.from_json(stage) for stage in document.get("stages") or ()),
         )
 
 

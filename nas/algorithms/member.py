@@ -10,11 +10,14 @@ from nas.spec import SearchSpec
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A settled candidate. `losses` are the objectives with every goal turned to minimise; None for a failure."""
+    """A settled candidate. `losses` are the objectives with every goal turned to minimise.
+
+    They are None for a failure, and for a candidate that was stopped at an early stage.
+    """
 
     genome: Genome
     losses: tuple[float, ...] | None
-    violation: float  #: of the constraints, 0 where all hold
+    violation: float  #: of the constraints, 0 where all that were measured hold
     std_errors: tuple[float, ...] | None = None  #: of the losses, 0 where exact; None where all are, or none is known
 
     @property

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from nas.spec import limits
 from nas.spec.base import SpecModel
+from nas.spec.stages import Reevaluation
 
 
 class Algorithm(SpecModel):
@@ -25,6 +26,10 @@ class Algorithm(SpecModel):
     noise: Literal["epsilon", "ignore"] = Field(
         default="epsilon",
         description="epsilon: objectives closer than their standard errors count as equal; ignore: values alone decide",
+    )
+    reevaluate: Reevaluation | None = Field(
+        default=None,
+        description="after the generations: the front measured again with more samples, until it is stable",
     )
 
     @model_serializer(mode="wrap")

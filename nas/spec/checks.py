@@ -8,6 +8,7 @@ from nas.spec.forbidding import find_forbid_problems
 from nas.spec.genes import LAYERED, FloatRange, choices_of
 from nas.spec.grid import n_points
 from nas.spec.metric_checks import metric_problems
+from nas.spec.stage_checks import stage_problems
 from nas.spec.training_checks import training_problems
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def find_problems(spec: "SearchSpec") -> list[Finding]:
     found = [*_gene_problems(spec), *_objective_problems(spec), *_mode_problems(spec), *_engine_problems(spec)]
     found += training_problems(spec)
     found += metric_problems(spec)
+    found += stage_problems(spec)
     return found or [*find_forbid_problems(spec), *_memory_problems(spec), *_grid_problems(spec)]
 
 
@@ -115,7 +117,10 @@ def _grid_problems(spec: "SearchSpec") -> list[Finding]:
 
 def _memory_problems(spec: "SearchSpec") -> list[Finding]:
     problems: list[Finding] = []
-    n_parameters, samples = _most_classical_parameters(spec), spec.metrics.gradient_variance.samples
+    n_parameters, settings = _most_classical_parameters(spec), spec.metrics
+    if spec.algorithm.reevaluate is not None:
+        settings = settings.with_samples(spec.algorithm.reevaluate.factor)
+    samples = settings.gradient_variance.samples
     of_everything = {"gradient_variance_hybrid"}
     if spec.training.mode == "full-hybrid":
         of_everything |= {"gradient_variance", "dead_parameters"}

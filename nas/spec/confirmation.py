@@ -72,7 +72,7 @@ class ConfirmationProtocol(BaseModel):
         """Returns the protocol for candidates of a search: its data and training, with these epochs, `seeds` times."""
         return cls(
             dataset=spec.dataset,
-            training=spec.training.model_copy(update={"epochs": epochs, "replicates": 1}),
+            training=spec.training.fitting.model_copy(update={"epochs": epochs, "replicates": 1}),
             seeds=seeds,
             engine=engine,
             precision=spec.precision,

@@ -52,7 +52,7 @@ class Protocol(BaseModel):
             engine = spec.engine
         return cls(
             dataset=spec.dataset,
-            training=spec.training,
+            training=spec.training.fitting,
             metrics={name: METRICS[name].version for name in spec.measured},
             settings=spec.metrics.model_copy(update={"also": []}),
             engine=engine,

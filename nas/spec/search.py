@@ -19,7 +19,7 @@ from nas.spec.metrics import METRICS, Needs
 from nas.spec.objectives import Constraint, Objective
 from nas.spec.settings import MetricSettings
 from nas.spec.space import Space
-from nas.spec.training import Training
+from nas.spec.stages import StagedTraining
 
 
 def _plain_text(text: str) -> str:
@@ -34,7 +34,7 @@ class SearchSpec(SpecModel):
     name: Annotated[str, Field(min_length=1, max_length=limits.MAX_NAME), AfterValidator(_plain_text)]
     dataset: Dataset
     space: Space
-    training: Training = Training()
+    training: StagedTraining = StagedTraining()
     objectives: list[Objective] = Field(min_length=1, max_length=limits.MAX_OBJECTIVES)
     constraints: list[Constraint] = Field(default=[], max_length=limits.MAX_CONSTRAINTS)
     metrics: MetricSettings = MetricSettings()

@@ -122,3 +122,20 @@ class MetricSettings(SpecModel):
         default=1_000, ge=1, le=limits.MAX_SAMPLES, description="of `shot_accuracy`, for each sample and basis"
     )
     also: list[MetricName] = Field(default=[], max_length=32, description="measured, but neither objective nor bound")
+
+    def with_samples(self, factor: int) -> Self:
+        """Returns settings with `factor` times the samples wherever something is sampled; bounds are not checked.
+
+        Settings with replicates get more of those instead: they average over what one holds fixed, which more samples
+        of it would not. Trajectories, shots, and the trials of a router stay: they are part of what is measured.
+        """
+        if self.replicates > 1:
+            return self.model_copy(update={"replicates": factor * self.replicates})
+        sampled = {name: getattr(self, name) for name in type(self).model_fields if name != "also"}
+        return self.model_copy(
+            update={
+                name: one.model_copy(update={"samples": factor * one.samples})
+                for name, one in sampled.items()
+                if hasattr(one, "samples")
+            }
+        )

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, func, select
 
 from hqnas import Client
 from hqnas.export import to_csv
-from models import Evaluation, UnitOfWork, Worker
-from models.states import EvaluationState
+from models import Evaluation, Stage, UnitOfWork, Worker
+from models.states import EvaluationState, StageState
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +33,12 @@ SPEC: dict[str, Any] = {
     "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}, {"metric": "gradient_variance"}],
     "algorithm": {"population": 6, "generations": 3, "seed": 3},
 }
+STAGED: dict[str, Any] = {
+    **SPEC,
+    "training": {"epochs": 4, "batch_size": 128, "stages": {"epochs": [0, 1], "margin": 0.5}},
+    "objectives": [{"metric": "validation_loss"}, {"metric": "expressibility"}],
+    "algorithm": {"population": 5, "generations": 3, "seed": 3, "reevaluate": {"factor": 2, "rounds": 1}},
+}
 
 
 @pytest.fixture
@@ -49,12 +55,15 @@ def environment(engine: Engine, database_url: str, cache: Path, tmp_path: Path) 
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, environment: dict[str, str], *, n_workers: int) -> Iterator[Client]:
+def cluster(
+    folder: Path, environment: dict[str, str], *, n_workers: int, has_controller: bool = True
+) -> Iterator[Client]:
     """Runs API, controller and workers, and yields a client once the workers are known."""
     port = free_port()
     with contextlib.ExitStack() as stack:
         stack.enter_context(hqnas(folder, environment, "api", "api", "--port", str(port)))
-        stack.enter_context(hqnas(folder, environment, "controller", "controller"))
+        if has_controller:
+            stack.enter_context(hqnas(folder, environment, "controller", "controller"))
         for i in range(n_workers):
             stack.enter_context(hqnas(folder, environment, f"worker-{i}", "worker", "--slots", "1", "--name", f"w{i}"))
         with Client(f"http://127.0.0.1:{port}") as client:
@@ -80,6 +89,40 @@ def test_one_worker_and_three_give_the_same_front_to_the_byte(
         three = front_of(client, SPEC)
     assert one.count("\n") > 2
     assert one == three
+
+
+def told_of(client: Client, search_id: str) -> list[Any]:
+    """Returns all that candidates and their stages were told, without ids, counts of attempts and times."""
+    found = [client.candidate(one.id) for one in client.candidates(search_id)]
+    return [(one.digest, one.state, one.objectives, one.stopped, one.is_on_front, one.stages) for one in found]
+
+
+def n_stages_passed(engine: Engine) -> int:
+    with UnitOfWork(engine) as work:
+        passed = select(func.count()).select_from(Stage).where(Stage.state == StageState.PASSED)
+        return work.session.scalar(passed) or 0
+
+
+def test_controllers_killed_between_stages_and_more_workers_change_nothing_that_is_told(
+    tmp_path: Path, environment: dict[str, str], engine: Engine
+) -> None:
+    with cluster(tmp_path, environment, n_workers=1) as client:
+        search = client.wait(client.submit(STAGED).id)
+        undisturbed, front = told_of(client, search.id), front_of(client, STAGED)
+    assert {"evaluated", "stopped"} == {state for _, state, *_ in undisturbed}
+    assert {"early", "full", "again"} == {stage.kind for *_, stages in undisturbed for stage in stages}
+    with engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches CASCADE")
+    with cluster(tmp_path, environment, n_workers=3, has_controller=False) as client:
+        search_id = client.submit(STAGED).id
+        for n_passed in (1, 18):
+            with hqnas(tmp_path, environment, f"killed-{n_passed}", "controller") as controller:
+                wait_until(lambda n=n_passed: n_stages_passed(engine) >= n, f"{n_passed} stages")
+                controller.kill()
+        with hqnas(tmp_path, environment, "last", "controller"):
+            assert client.wait(search_id).state == "finished"
+            assert told_of(client, search_id) == undisturbed
+            assert front_of(client, STAGED) == front
 
 
 def running(engine: Engine) -> list[Evaluation]:

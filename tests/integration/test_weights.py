@@ -112,6 +112,59 @@ def test_the_weights_of_a_member_are_dropped_in_the_step_in_which_it_leaves_the_
     assert seen > kept(engine)  # some left
 
 
+def last_told(engine: Engine) -> set[uuid.UUID]:
+    """Evaluations that candidates on any front were last told."""
+    with engine.connect() as connection:
+        return set(connection.scalars(select(Candidate.evaluation_id).where(Candidate.on_front)))
+
+
+def with_weights(engine: Engine) -> set[uuid.UUID]:
+    with engine.connect() as connection:
+        return set(connection.scalars(select(Evaluation.id).where(Evaluation.weights.is_not(None))))
+
+
+SECOND_LOOK = {"algorithm": {**SPEC["algorithm"], "reevaluate": {"factor": 2}}}
+
+
+def test_an_early_stage_keeps_its_weights_no_longer_than_it_takes_to_be_told(engine: Engine) -> None:
+    submit(engine, training={"stages": {"epochs": [2, 5]}})
+    advance_all(engine)
+    while work_off(engine, limit=3):
+        advance_all(engine)
+        assert with_weights(engine) == last_told(engine)
+
+
+@pytest.mark.parametrize("training", [{}, {"stages": {"epochs": [0, 5]}}], ids=["at once", "in stages"])
+def test_of_a_member_that_was_looked_at_again_the_last_fit_alone_is_kept(
+    engine: Engine, training: dict[str, Any]
+) -> None:
+    submit(engine, training=training, **SECOND_LOOK)
+    finish(engine)
+    assert with_weights(engine) == last_told(engine) != set()
+    with engine.connect() as connection:
+        kept_protocols = connection.scalars(select(Evaluation.protocol).where(Evaluation.weights.is_not(None))).all()
+    assert {protocol["training"]["replicates"] for protocol in kept_protocols} == {2}
+
+
+def test_what_a_second_look_fitted_is_kept_until_its_round_is_complete(engine: Engine) -> None:
+    search_id = submit(engine, **SECOND_LOOK)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        search = work.session.get_one(Search, search_id)
+        while search.reevaluation is None:
+            work_off(engine)
+            advance_all(engine)
+            work.session.refresh(search)
+    work_off(engine, limit=1)
+    advance_all(engine)
+    before = with_weights(engine)
+    assert len(before) == len(last_told(engine)) + 1
+    with UnitOfWork(engine) as work:
+        ids = [row.id for row in work.candidates.measured(search_id)]
+        assert work.evaluations.drop_weights(ids) == 0
+    assert with_weights(engine) == before
+
+
 def test_weights_stay_while_a_candidate_of_another_search_waits_for_the_front(engine: Engine) -> None:
     submit(engine)
     advance_all(engine)

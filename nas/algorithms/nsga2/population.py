@@ -11,7 +11,8 @@ from pymoo.core.variable import Choice, Integer, Real
 from nas.algorithms.member import Member
 from nas.space import Interval, SearchSpace, Variable
 
-#: The violation of a failed candidate: behind every one that was measured, however far out of bounds.
+#: The violation of a candidate without objectives, unless constraints that it breaks were measured before it stopped:
+#: behind every one that was measured, however far out of bounds.
 _FAILED = 1e30
 
 
@@ -35,7 +36,7 @@ def to_population(
     individuals = []
     for member in members:
         losses = member.losses if member.losses is not None else (np.inf,) * n_objectives
-        violation = member.violation if member.losses is not None else _FAILED
+        violation = member.violation if member.losses is not None else member.violation or _FAILED
         individual = Individual(X=space.encode(member.genome, rng=rng), F=np.array(losses), G=np.array([violation]))
         individual.evaluated = {"F", "G"}
         individual.set("std_errors", member.std_errors or (0.0,) * n_objectives)

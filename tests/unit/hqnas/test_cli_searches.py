@@ -179,3 +179,30 @@ def test_watch_tells_the_reason(run: Run, api: Any, documents: Any) -> None:
     api.searches[documents.search_id].update(state="failed", reason="no candidate can be built")
 
     assert "small failed: no candidate can be built" in run("watch", "latest").stdout
+
+
+def test_show_tells_at_which_stage_a_candidate_was_stopped_and_what_each_stage_measured(run: Run, api: Any) -> None:
+    def metric(value: float) -> dict[str, Any]:
+        return {"validation_accuracy": {"value": value, "std_error": 0.04, "unit": "share", "version": 1}}
+
+    stage = {"kind": "early", "error": None, "evaluation_id": "e", "is_cached": False}
+    api.candidates[2] |= {
+        "state": "stopped",
+        "stopped": {"stage": 1, "epochs": 5, "reason": "dominated by 0.3, …", "by": "0.3", "clearance": 2.1},
+        "stages": [
+            {**stage, "number": 0, "epochs": 0, "state": "passed", "metrics": {}},
+            {**stage, "number": 1, "epochs": 5, "state": "stopped", "metrics": metric(0.61)},
+        ],
+    }
+
+    shown = run("show", api.candidates[2]["id"]).stdout
+
+    assert "stopped at stage 1, after 5 epochs: dominated by 0.3" in shown
+    assert "0.610 ±0.040" in shown
+
+
+def test_watch_counts_stopped_candidates(run: Run, api: Any, documents: Any) -> None:
+    search = api.searches[documents.search_id]
+    search |= {"state": "finished", "progress": search["progress"] | {"stopped": 2}}
+
+    assert "stopped early 2" in run("watch", documents.search_id).stdout

@@ -114,9 +114,14 @@ def wired(split, armed):
 
 
 def everything(name, mode):
-    """Returns a search that measures every metric that its data set has."""
+    """Returns a search that measures every metric that its data set and its mode have."""
     task = DATASETS[name].task
-    also = [metric for metric, info in METRICS.items() if not info.is_static and task in info.tasks]
+    of_loss = {"gradient_variance_quantum", "gradient_variance_hybrid"} if mode == "pure-quantum" else set()
+    also = [
+        metric
+        for metric, info in METRICS.items()
+        if not info.is_static and task in info.tasks and metric not in of_loss
+    ]
     return parse_spec(
         {
             "name": "everything",
