@@ -15,6 +15,7 @@ from nas.confirmation.report import report
 from nas.space import Genome
 from nas.spec import InvalidSpec, SearchSpec, parse_spec
 from nas.spec.confirmation import ConfirmationProtocol
+from worker.stages import engine_of, shown_error, want
 
 log = structlog.get_logger()
 
@@ -54,22 +55,11 @@ def _begin(work: UnitOfWork, confirmation: Confirmation, search: Search, spec: S
     evaluations = []
     for _, candidate in work.confirmations.members(confirmation.id):
         genome = Genome.from_json(candidate.genome)
-        # As in the search itself: one that began before engines were kept in its row names one in its spec.
-        engine = (search.engines or {}).get(str(genome.qubits), spec.engine)
+        engine: Any = engine_of(search, genome) or spec.engine
         protocol = ConfirmationProtocol.from_spec(
             spec, seeds=confirmation.n_seeds, epochs=confirmation.epochs, engine=engine
         )
-        evaluation_id, _ = work.evaluations.want(
-            search,
-            genome=genome.to_json(),
-            genome_digest=genome.digest,
-            protocol=protocol.to_json(),
-            protocol_digest=protocol.digest,
-            device=spec.device,
-            engine=protocol.engine,
-            qubits=genome.qubits,
-            priority=spec.priority,
-        )
+        evaluation_id, _ = want(work, search, spec, genome, protocol)
         evaluations.append(evaluation_id)
     work.confirmations.begin(confirmation, evaluations)
     log.info(
@@ -84,9 +74,7 @@ def _begin(work: UnitOfWork, confirmation: Confirmation, search: Search, spec: S
 
 
 def _error(evaluation: Evaluation) -> dict[str, Any] | None:
-    if evaluation.state != EvaluationState.FAILED:
-        return None
-    return {key: (evaluation.error or {}).get(key) for key in ("class", "message")}
+    return shown_error(evaluation) if evaluation.state == EvaluationState.FAILED else None
 
 
 def _complete(work: UnitOfWork, confirmation: Confirmation) -> None:

@@ -20,6 +20,7 @@ from models.states import EvaluationState, StageState
 from nas.algorithms import Rival, Stop, judge
 from nas.space import Genome
 from nas.spec import Protocol, SearchSpec
+from nas.spec.confirmation import ConfirmationProtocol
 from nas.spec.fidelity import StagePlan, stage_plans
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ def engine_of(search: Search, genome: Genome) -> Any:
 
 
 def want(
-    work: UnitOfWork, search: Search, spec: SearchSpec, genome: Genome, protocol: Protocol
+    work: UnitOfWork, search: Search, spec: SearchSpec, genome: Genome, protocol: Protocol | ConfirmationProtocol
 ) -> tuple[uuid.UUID, bool]:
     """Returns the evaluation of a genome under a protocol, and whether its result is there already."""
     return work.evaluations.want(
