@@ -11,7 +11,7 @@ from benchmarks import machine, plot, report
 from benchmarks.bench import Bench
 from benchmarks.contenders import find_contenders
 from benchmarks.results import Results
-from benchmarks.sections import bundles, candidate, gpu, growth, memory, metrics, training
+from benchmarks.sections import bundles, candidate, gpu, growth, memory, metrics, profiles, training
 from benchmarks.timing import QUICK, Pace
 
 SECTIONS = {
@@ -22,6 +22,7 @@ SECTIONS = {
     "bundles": bundles.measure,
     "growth": growth.measure,
     "memory": memory.measure,
+    "profiles": profiles.measure,
     "gpu": gpu.measure,
 }
 QUICK_OUTPUT = Path("out/bench-engine")

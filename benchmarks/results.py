@@ -53,6 +53,19 @@ class Memory:
     peak: int
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where a training step's time goes, seconds and calls a step; all but the first under the profiler."""
+
+    point: Point
+    plain_s: float  #: without the profiler
+    profiled_s: float
+    calls: float  #: into torch
+    torch_s: float  #: in these calls, autograd's own time left out
+    products_s: float  #: of it, in products of matrices
+    autograd_s: float  #: in autograd's engine, between the calls that it makes
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that a report is written from."""
@@ -61,6 +74,7 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def find(self, work: str, point: Point, contender: str) -> Row | None:
@@ -88,6 +102,7 @@ class Results:
             versions=document["versions"],
             rows=[Row(**_with_point(row)) for row in document["rows"]],
             memory=[Memory(**_with_point(row)) for row in document["memory"]],
+            profiles=[Profile(**_with_point(row)) for row in document["profiles"]],
             notes=document["notes"],
         )
 

@@ -49,6 +49,25 @@ def memory(results: Results) -> str:
     return "\n".join(lines) if results.memory else "Not measured in this run."
 
 
+def profiles(results: Results) -> str:
+    """Returns where a training step's time goes, one column a size."""
+    found = results.profiles
+    if not found:
+        return "Not measured in this run."
+    lines = {
+        "a step, not profiled": [duration(one.plain_s) for one in found],
+        "a step, profiled": [duration(one.profiled_s) for one in found],
+        "calls into torch": [f"{one.calls:.0f}" for one in found],
+        "in these calls": [duration(one.torch_s) for one in found],
+        "of it, products of matrices": [duration(one.products_s) for one in found],
+        "in autograd's engine": [duration(one.autograd_s) for one in found],
+        "in Python": [duration(one.profiled_s - one.torch_s - one.autograd_s) for one in found],
+    }
+    header = " | ".join(f"{one.point.qubits} x {one.point.layers}" for one in found)
+    rows = [f"| {name} | " + " | ".join(cells) + " |" for name, cells in lines.items()]
+    return "\n".join([f"| | {header} |", "|---" * (len(found) + 1) + "|", *rows])
+
+
 def duration(seconds: float) -> str:
     """Returns three significant digits with a unit."""
     if seconds >= 100:
