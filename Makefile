@@ -34,7 +34,7 @@ check: $(STAMP) ## Check style, types and layers
 	$(BIN)/lint-imports
 
 test: check ## Check, then run all tests (ARGS="-m 'not integration'")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 study: $(STAMP) ## Ask both questions of the paper again, and write docs/study.md
 	@mkdir -p out
