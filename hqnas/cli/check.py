@@ -40,6 +40,9 @@ def check(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds by which leases, doorbells and searches may be late.")
     ] = _GRACE_S,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Make no proposals, survivors and verdicts again: most of the time.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Checks a database, also while searches run: that nothing was lost, doubled, mixed up or forgotten.
@@ -51,11 +54,11 @@ def check(
     """
     from config import Settings
 
-    with needs_worker_packages("check"):
+    with needs_worker_packages("check", exit_code=_CANNOT):
         import worker.check  # noqa: F401  # loads the optimiser, which the base installation lacks
 
     settings = Settings.load()
-    report = _examine(settings, _url(settings, home), search, grace_s=grace)
+    report = _examine(settings, _url(settings, home), search, grace_s=grace, replays=not quick)
     if as_json:
         typer.echo(_to_json(report))
     else:
@@ -75,13 +78,13 @@ def _url(settings: "Settings", home: Path | None) -> str:
     url = url_of_running(folder / "postgres")
     if url is None:
         raise _refusal(
-            f"no `hqnas up` runs on {folder}, and HQNAS_DATABASE_URL is not {'looked at' if home else 'set'}; start "
-            "one, name its folder with --home, or set HQNAS_DATABASE_URL to postgresql://…"
+            f"no `hqnas up` runs on {folder}; start one, name the folder of another with --home, or set "
+            "HQNAS_DATABASE_URL to postgresql://…"
         )
     return url
 
 
-def _examine(settings: "Settings", url: str, search: str | None, *, grace_s: float) -> "Report":
+def _examine(settings: "Settings", url: str, search: str | None, *, grace_s: float, replays: bool) -> "Report":
     from sqlalchemy.exc import OperationalError
 
     from models import UnitOfWork, connect, disposing
@@ -93,7 +96,7 @@ def _examine(settings: "Settings", url: str, search: str | None, *, grace_s: flo
             with UnitOfWork(engine) as work:
                 search_id = None if search is None else _search_id(work, search)
             with UnitOfWork(engine) as work:
-                return examine(work, settings, search_id=search_id, grace_s=grace_s)
+                return examine(work, settings, search_id=search_id, grace_s=grace_s, replays=replays)
         except OperationalError as error:
             reason = str(error.orig or error).strip().partition("\n")[0]
             raise _refusal(f"the database does not answer, and was not checked: {reason}") from error
@@ -167,7 +170,7 @@ def _print(console: "Console", report: "Report") -> None:
                 Text.assemble((f"{one.invariant}  ", "bold red"), f"does not hold: {INVARIANTS[one.invariant]}")
             )
             last = one.invariant
-        console.print(Padding(Text(one.message), (0, 0, 0, 4)))
+        console.print(Padding(Text(one.message), (0, 0, 0, 4), expand=False))
         for identifier in one.ids:
             console.print(Text(f"      {identifier}", "dim"))
     n = len(report.violations)

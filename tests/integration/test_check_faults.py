@@ -67,6 +67,7 @@ def confirm(engine: Engine, search: Search) -> uuid.UUID:
 class Searches:
     """Searches side by side: what each fault is planted in."""
 
+    engine: Engine
     plain: Search  #: finished, with failures, then confirmed
     staged: Search  #: finished, with stops and a second look
     grid: Search
@@ -107,6 +108,7 @@ def searches(_shared_engine: Engine) -> Iterator[Searches]:
         work.evaluations.cancel_unwanted(locked.id)
         work.commit()
     yield Searches(
+        engine,
         *(reload(engine, one) for one in (plain, staged, of_grid, running, cancelled, second)),
     )
     empty(engine)
@@ -124,16 +126,16 @@ def look(connection: Connection | Engine, **options: Any) -> Report:
         return examine(work, SETTINGS, **{"is_served": True, **options})
 
 
-def test_without_a_fault_nothing_is_found(_shared_engine: Engine, searches: Searches) -> None:
-    found = look(_shared_engine)
+def test_without_a_fault_nothing_is_found(searches: Searches) -> None:
+    found = look(searches.engine)
     assert found.violations == ()
     assert found.n_searches == 6
 
 
-def test_the_searches_have_all_that_faults_are_planted_in(_shared_engine: Engine, searches: Searches) -> None:
-    assert {one.state for one in candidates(_shared_engine, searches.plain)} == {"evaluated", "failed"}
-    assert {one.state for one in candidates(_shared_engine, searches.staged)} == {"evaluated", "stopped"}
-    assert {one.state for one in candidates(_shared_engine, searches.cancelled)} == {"evaluated", "cancelled"}
+def test_the_searches_have_all_that_faults_are_planted_in(searches: Searches) -> None:
+    assert {one.state for one in candidates(searches.engine, searches.plain)} == {"evaluated", "failed"}
+    assert {one.state for one in candidates(searches.engine, searches.staged)} == {"evaluated", "stopped"}
+    assert {one.state for one in candidates(searches.engine, searches.cancelled)} == {"evaluated", "cancelled"}
     assert (searches.staged.reevaluation or {})["rounds"]
     assert (searches.grid.state, searches.grid.n_candidates) == ("finished", 12)
     assert (searches.running.state, searches.running.generation) == ("running", 1)
@@ -842,10 +844,10 @@ FAULTS: dict[str, tuple[str, str, list[str], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found_and_named(_shared_engine: Engine, searches: Searches, fault: str) -> None:
+def test_a_planted_fault_is_found_and_named(searches: Searches, fault: str) -> None:
     invariant, which, statements, words = FAULTS[fault]
     search: Search = getattr(searches, which)
-    with _shared_engine.connect() as connection, connection.begin() as transaction:
+    with searches.engine.connect() as connection, connection.begin() as transaction:
         for statement in statements:
             uses = {"search": search.id} if ":search" in statement else {}
             assert connection.execute(text(statement), uses).rowcount != 0, statement
