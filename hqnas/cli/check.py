@@ -1,6 +1,7 @@
 """`hqnas check`: whether what must hold does, on a database that may be at work."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -43,11 +44,14 @@ def check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Make no proposals, survivors and verdicts again: most of the time.")
     ] = False,
+    recompute: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Measure so many results again, drawn at random.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Checks a database, also while searches run: that nothing was lost, doubled, mixed up or forgotten.
 
-    Fronts, budgets and counters are computed anew from all rows, and what was proposed from its seed. Reads the
+    Fronts, budgets and counters are computed anew from all rows, and what was proposed from its seed. It reads the
     database of HQNAS_DATABASE_URL, or of `hqnas up` on this machine, in one snapshot, and changes nothing.
 
     The exit code is 0 if all holds, 1 if something does not, 2 if that could not be found out.
@@ -58,7 +62,7 @@ def check(
         import worker.check  # noqa: F401  # loads the optimiser, which the base installation lacks
 
     settings = Settings.load()
-    report = _examine(settings, _url(settings, home), search, grace_s=grace, replays=not quick)
+    report = _examine(settings, _url(settings, home), search, grace_s=grace, replays=not quick, n_again=recompute)
     if as_json:
         typer.echo(_to_json(report))
     else:
@@ -84,7 +88,9 @@ def _url(settings: "Settings", home: Path | None) -> str:
     return url
 
 
-def _examine(settings: "Settings", url: str, search: str | None, *, grace_s: float, replays: bool) -> "Report":
+def _examine(
+    settings: "Settings", url: str, search: str | None, *, grace_s: float, replays: bool, n_again: int
+) -> "Report":
     from sqlalchemy.exc import OperationalError
 
     from models import UnitOfWork, connect, disposing
@@ -96,10 +102,19 @@ def _examine(settings: "Settings", url: str, search: str | None, *, grace_s: flo
             with UnitOfWork(engine) as work:
                 search_id = None if search is None else _search_id(work, search)
             with UnitOfWork(engine) as work:
-                return examine(work, settings, search_id=search_id, grace_s=grace_s, replays=replays)
+                report = examine(work, settings, search_id=search_id, grace_s=grace_s, replays=replays)
+            with UnitOfWork(engine) as work:
+                return report if not n_again else _with_results_again(work, report, search_id, n_again)
         except OperationalError as error:
             reason = str(error.orig or error).strip().partition("\n")[0]
             raise _refusal(f"the database does not answer, and was not checked: {reason}") from error
+
+
+def _with_results_again(work: "UnitOfWork", report: "Report", search_id: "UUID | None", n: int) -> "Report":
+    from worker.check.remeasure import remeasure
+
+    again = remeasure(work, n=n, search_id=search_id)
+    return replace(report, violations=(*report.violations, *again.violations), notes=(*report.notes, *again.notes))
 
 
 def _refuse_other_schema(engine: "Engine") -> None:

@@ -218,7 +218,7 @@ def test_what_began_under_other_versions_is_noted_and_checked_as_far_as_it_can_b
         connection.execute(text("UPDATE searches SET n_front = 99"))
     found = look(engine)
     assert [one.message for one in found.violations] == [f"n_front is 99, and the rows say {search.n_front}"]
-    assert found.notes[0].startswith(f"what search {search.id} proposed was not made again: it began under numpy 1, ")
+    assert found.notes[0].startswith(f"proposals were not made again of search {search.id} begun under numpy 1, ")
 
 
 def test_what_began_under_other_rules_has_its_front_left_alone(engine: Engine) -> None:
@@ -227,7 +227,7 @@ def test_what_began_under_other_rules_has_its_front_left_alone(engine: Engine) -
         connection.execute(text("UPDATE searches SET versions = jsonb_set(versions, '{operators}', '\"1\"')"))
         connection.execute(text("UPDATE candidates SET is_contender = false"))
     assert (look(engine).violations, len(look(engine).notes)) == ((), 1)
-    assert f"search {search.id} began under other rules" in look(engine).notes[0]
+    assert f"search {search.id} begun under other rules" in look(engine).notes[0]
 
 
 def test_a_spec_that_this_version_cannot_read_is_noted(engine: Engine) -> None:
@@ -236,7 +236,7 @@ def test_a_spec_that_this_version_cannot_read_is_noted(engine: Engine) -> None:
         connection.execute(text("UPDATE searches SET spec = jsonb_set(spec, '{space,qutrits}', '3')"))
     found = look(engine)
     assert found.violations == ()
-    assert found.notes[0].startswith(f"search {search.id} has a spec that this version cannot read")
+    assert f"of search {search.id} with a spec that this version cannot read: space.qutrits: " in found.notes[0]
 
 
 def test_work_that_no_worker_takes_and_a_broker_that_is_away_are_noted(engine: Engine) -> None:

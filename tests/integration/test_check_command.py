@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from made_up import EPOCHS, SPEC, advance_all, pending, run, settle, submit
 from sqlalchemy import Engine, make_url, text
 from typer.testing import CliRunner, Result
 
 from hqnas.cli.application import app
-from models import connect
+from models import Search, UnitOfWork, connect
+from nas.evaluation import evaluate
+from nas.space import Genome
+from nas.spec import Protocol
+from worker.machine import hardware
 
 SMALL = {"training": {"epochs": EPOCHS}, "algorithm": {**SPEC["algorithm"], "generations": 1}}
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
@@ -195,3 +200,57 @@ def test_without_the_optimiser_it_says_what_to_install(check: Check, monkeypatch
         2,
         "hqnas: `hqnas check` needs moocore, which is not installed; install 'hqnas[worker]'\n",
     )
+
+
+EXACT = {
+    "space": {"qubits": 4, "layers": [1, 2, 3, 4]},
+    "training": {"mode": "pure-quantum"},
+    "objectives": [{"metric": "expressibility"}, {"metric": "entangling_capability"}],
+    "algorithm": {"population": 4, "generations": 1},
+    "engine": "batched",
+}
+
+
+@pytest.fixture
+def measured(engine: Engine) -> Search:
+    """A search whose results are measured on this machine."""
+    torch.set_num_threads(1)
+    search = submit(engine, **EXACT)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.workers.register("w", device="cpu", n_slots=1, hardware=hardware(), versions={})
+        for one in pending(engine):
+            (claim,) = work.evaluations.claim([one.id], worker="w", lease_s=60)
+            found = evaluate(Genome.from_json(claim.genome), Protocol.model_validate(claim.protocol))
+            work.evaluations.succeed(claim, found.to_json())
+        work.commit()
+    advance_all(engine)
+    return search
+
+
+def test_results_come_out_again_to_the_last_bit(check: Check, measured: Search) -> None:
+    found = check("--recompute", "9")
+    assert (found.exit_code, "· 4 results were measured again\n" in found.stdout) == (0, True)
+
+
+def test_a_result_that_does_not_come_out_again_is_found(check: Check, engine: Engine, measured: Search) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE evaluations SET result = jsonb_set(result, '{metrics,expressibility,value}', "
+                "to_jsonb((result#>>'{metrics,expressibility,value}')::float8 + 1e-15))"
+            )
+        )
+        connection.execute(text("UPDATE candidates SET metrics = NULL, objectives = '{0, 0}'"))
+    found = json.loads(check("--recompute", "2", "--json", str(measured.id)).stdout)
+    again = [one for one in found["violations"] if "measured again" in one["message"]]
+    assert [one["invariant"] for one in again] == ["I4"] * 2
+    assert "comes out otherwise when it is measured again: expressibility has value " in again[0]["message"]
+
+
+def test_what_another_processor_measured_is_left_out(check: Check, engine: Engine, measured: Search) -> None:
+    with engine.begin() as connection:
+        connection.execute(text('UPDATE workers SET hardware = \'{"processor": "another"}\''))
+    found = check("--recompute", "9")
+    assert found.exit_code == 0
+    assert "0 results were measured again; 4 others are of another processor" in " ".join(found.stdout.split())

@@ -324,6 +324,17 @@ FAULTS: dict[str, tuple[str, str, list[str], str]] = {
         ["UPDATE confirmations SET finished_at = NULL"],
         "confirmation 1 is finished, and has no time of its end",
     ),
+    "an evaluation stands twice": (
+        "I1",
+        "plain",
+        [
+            drop("evaluations", "uq_evaluations_team_id_genome_digest_protocol_digest"),
+            "INSERT INTO evaluations (id, team_id, genome, genome_digest, protocol, protocol_digest, device, priority, "
+            "state, attempt, crash_count, lost_count) SELECT gen_random_uuid(), team_id, genome, genome_digest, "
+            "protocol, protocol_digest, device, 0, 'cancelled', 0, 0, 0 FROM evaluations WHERE " + evaluation_of(),
+        ],
+        "2 evaluations are of one genome under one protocol of one team",
+    ),
     # I2: one outcome, of the last attempt
     "a superseded attempt was recorded": (
         "I2",
