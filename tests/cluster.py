@@ -111,11 +111,11 @@ class Member:
         assert self._process is not None
         return self._process.wait(timeout=PATIENCE_S)
 
-    def hold(self, point: FaultPoint) -> None:
+    def hold(self, point: str) -> None:
         """From now on, who gets to the point waits there."""
         (self._orders / f"hold-{point}").touch()
 
-    def let_go(self, point: FaultPoint) -> None:
+    def let_go(self, point: str) -> None:
         """Lets those go on who wait at the point, and those who come."""
         (self._orders / f"hold-{point}").unlink()
 
@@ -123,6 +123,10 @@ class Member:
         """Kills the process that next gets to the point, so many times; of controllers, whichever gets there."""
         for _ in range(times):
             (self._orders / f"die-{point}.{uuid.uuid4()}").touch()
+
+    def forget_orders(self) -> None:
+        for order in self._orders.iterdir():
+            order.unlink()
 
     def deaths(self) -> list[float]:
         """When processes died by order, in the order of time."""
@@ -168,7 +172,7 @@ class Cluster:
         """Returns the controller of that name, started now or before; does not wait for it."""
         return self._member(name, "controller").start()
 
-    def worker(self, name: str, *, slots: int = 1, holds: FaultPoint | None = None) -> Member:
+    def worker(self, name: str, *, slots: int = 1, holds: str | None = None) -> Member:
         """Returns the worker of that name, started now or before; does not wait for it.
 
         Args:

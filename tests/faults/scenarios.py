@@ -22,7 +22,43 @@ class Scenario:
     absent: str | None = None
 
 
+WORKERS = "tests/faults/test_workers.py::"
+
 SCENARIOS = (
+    Scenario(
+        "SIGKILL of the evaluating child",
+        (
+            Shown(
+                WORKERS + "test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again",
+                "it runs again; crash_count 1",
+                5,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGKILL of the whole worker",
+        (Shown(WORKERS + "test_what_a_killed_worker_held_runs_again", "it runs again; lost_count 1", 60),),
+    ),
+    Scenario(
+        "SIGSTOP past the lease, then SIGCONT",
+        (
+            Shown(
+                WORKERS + "test_the_late_result_of_a_frozen_worker_changes_nothing",
+                "it runs again elsewhere; the late result touches no row",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGTERM of a worker",
+        (
+            Shown(
+                WORKERS + "test_a_stopped_worker_gives_back_what_it_holds",
+                "leases released, run again at once, no counter raised",
+                5,
+            ),
+        ),
+    ),
     Scenario(
         "controller SIGKILLed at each named step of a generation",
         (
