@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,7 @@ from hqnas import Client
 from hqnas.export import to_csv
 from models import Evaluation, Search, UnitOfWork
 from models.states import EvaluationState
+from worker.check import check
 from worker.fault_points import FaultPoint
 
 #: Starts a controller or a worker whose fault points obey orders; see there.
@@ -203,6 +204,15 @@ class Cluster:
         names = [f"{worker.name}@{HOST}" for worker in workers]
         return self.evaluations(Evaluation.state == EvaluationState.RUNNING, Evaluation.worker.in_(names))
 
+    def wait_for_attempt(self, attempt: int, ids: Sequence[uuid.UUID]) -> list[float]:
+        """Waits until each has been claimed so often; returns when, by the database's clock, which is this machine's."""
+        chosen = Evaluation.id.in_(ids)
+        wait_until(
+            lambda: all(one.attempt >= attempt for one in self.evaluations(chosen)), f"attempt {attempt} of {len(ids)}"
+        )
+        assert {one.attempt for one in self.evaluations(chosen)} == {attempt}
+        return [one.started_at.timestamp() for one in self.evaluations(chosen) if one.started_at is not None]
+
     def search(self, search_id: str) -> Search:
         with UnitOfWork(self.engine) as work:
             return work.session.scalars(select(Search).where(Search.id == search_id)).one()
@@ -222,6 +232,8 @@ class Cluster:
 
     def check(self) -> None:
         """Fails when an invariant is broken."""
+        with UnitOfWork(self.engine) as work:
+            assert [*check(work)] == []
 
     def undisturbed(self, spec: dict[str, Any]) -> str:
         """The front that a spec gives as CSV when nothing is done to it, found out once."""

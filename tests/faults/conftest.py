@@ -9,6 +9,7 @@ import pytest
 from calibrations import write_calibration
 from cluster import Cluster
 from faults.scenarios import limit_of
+from faults.scene import N_FREE
 from processes import redis_server
 
 from hqnas.launcher.postgres import EmbeddedPostgres
@@ -79,3 +80,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         }
         with Cluster(folder, environment, engine) as cluster:
             yield cluster
+
+
+@pytest.fixture(scope="module")
+def ring(cluster: Cluster) -> Cluster:
+    """The cluster with two controllers, and a worker `w` of two slots."""
+    for member in (cluster.controller("c0"), cluster.controller("c1"), cluster.worker("w", slots=N_FREE)):
+        member.wait_until_up()
+    return cluster
