@@ -22,6 +22,7 @@ import psutil
 from processes import PATIENCE_S, free_port, wait_until
 from sqlalchemy import Engine, delete, select
 
+from config import Settings
 from hqnas import Client
 from hqnas.export import to_csv
 from models import Evaluation, Search, UnitOfWork
@@ -205,7 +206,7 @@ class Cluster:
         return self.evaluations(Evaluation.state == EvaluationState.RUNNING, Evaluation.worker.in_(names))
 
     def wait_for_attempt(self, attempt: int, ids: Sequence[uuid.UUID]) -> list[float]:
-        """Waits until each has been claimed so often; returns when, by the database's clock, which is this machine's."""
+        """Waits until each has been claimed so often; returns when, by the clock of database and machine."""
         chosen = Evaluation.id.in_(ids)
         wait_until(
             lambda: all(one.attempt >= attempt for one in self.evaluations(chosen)), f"attempt {attempt} of {len(ids)}"
@@ -233,7 +234,7 @@ class Cluster:
     def check(self) -> None:
         """Fails when an invariant is broken."""
         with UnitOfWork(self.engine) as work:
-            assert [*check(work)] == []
+            assert check(work, Settings()) == []
 
     def undisturbed(self, spec: dict[str, Any]) -> str:
         """The front that a spec gives as CSV when nothing is done to it, found out once."""

@@ -23,6 +23,9 @@ class Scenario:
 
 
 WORKERS = "tests/faults/test_workers.py::"
+DELIVERIES = "tests/faults/test_deliveries.py::"
+CONTROLLERS = "tests/faults/test_controllers.py::"
+CANCELS = "tests/faults/test_cancels.py::"
 
 SCENARIOS = (
     Scenario(
@@ -63,10 +66,45 @@ SCENARIOS = (
         "controller SIGKILLed at each named step of a generation",
         (
             Shown(
-                "tests/faults/test_controllers.py::test_another_controller_goes_on_where_one_was_killed",
+                CONTROLLERS + "test_another_controller_goes_on_where_one_was_killed",
                 "another one takes the search further, and all that waited is claimed; same front",
                 30,
             ),
+        ),
+    ),
+    Scenario(
+        "an innocent evaluation loses its worker five times",
+        (
+            Shown(
+                WORKERS + "test_an_evaluation_that_loses_its_worker_five_times_still_finishes",
+                "it runs again each time, and finishes; lost_count 5",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "killed after the result's commit, before the ack; the same doorbell 5 times",
+        (
+            Shown(
+                DELIVERIES
+                + "test_a_process_killed_between_its_results_commit_and_the_answer_to_the_broker_counts_once",
+                "one attempt, and no blame",
+            ),
+            Shown(DELIVERIES + "test_the_same_doorbell_five_times_counts_once", "one attempt counts"),
+        ),
+    ),
+    Scenario(
+        "cancel while queued, running, finishing",
+        (
+            Shown(
+                CANCELS + "test_nothing_is_evaluated_for_a_search_cancelled_while_queued", "no claim after the answer"
+            ),
+            Shown(
+                CANCELS + "test_what_is_computed_for_a_cancelled_search_is_given_up_and_nothing_more_is_claimed",
+                "the computation is gone, no claim after the answer",
+                15,
+            ),
+            Shown(CANCELS + "test_a_search_cancelled_while_it_finishes_has_one_final_state", "one final state"),
         ),
     ),
 )

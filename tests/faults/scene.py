@@ -75,5 +75,3 @@ def scene(cluster: Cluster, *, n_held: int) -> Iterator[Scene]:
     cluster.dismiss(*victims)
     for victim in victims:
         victim.forget_orders()
-
-

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 
 N_LOSSES = 5
 
+
 def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
     ring: Cluster, recovery: Recovery, repeats: int
 ) -> None:
