@@ -3,12 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from calibrations import write_calibration
 from cluster import Cluster
-from faults.scenarios import limit_of
+from faults.scenarios import RECOVERIES, limit_of
 from faults.scene import N_FREE
 from processes import redis_server
 
@@ -16,8 +15,6 @@ from hqnas.launcher.postgres import EmbeddedPostgres
 from models import connect, disposing
 from models.migrate import migrate
 
-#: Where a run with --chaos leaves what it measured, by test; docs/reliability.md is made of it.
-RECOVERIES = Path("out/recoveries.json")
 _KEY = pytest.StashKey[dict[str, list[float]]]()
 
 

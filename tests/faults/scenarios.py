@@ -1,6 +1,10 @@
 """What may break, and which test shows what then holds: the rows of docs/reliability.md."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+#: Where a run with --chaos leaves what it measured, by test.
+RECOVERIES = Path("out/recoveries.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Scenario:
 WORKERS = "tests/faults/test_workers.py::"
 DELIVERIES = "tests/faults/test_deliveries.py::"
 CONTROLLERS = "tests/faults/test_controllers.py::"
+STORM = "tests/faults/test_storm.py::"
 CANCELS = "tests/faults/test_cancels.py::"
 
 SCENARIOS = (
@@ -105,6 +110,17 @@ SCENARIOS = (
                 15,
             ),
             Shown(CANCELS + "test_a_search_cancelled_while_it_finishes_has_one_final_state", "one final state"),
+        ),
+    ),
+    Scenario(
+        "10 searches, 8 workers, a random kill every second for a minute",
+        (
+            Shown(
+                STORM + "test_ten_searches_survive_a_random_kill_every_second_for_a_minute",
+                "I1-I7; the wall time beside that of the same searches undisturbed, in the same run",
+                1.5,
+                "x",
+            ),
         ),
     ),
 )
