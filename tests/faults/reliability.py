@@ -1,4 +1,4 @@
-"""Writes docs/reliability.md: the prose of `reliability.template.md`, with the table of scenarios and what was measured.
+"""Writes docs/reliability.md: the prose of `reliability.template.md`, with the scenarios and what was measured.
 
 PYTHONPATH=tests python -m faults.reliability
 """
