@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import Settings
 from models import UnitOfWork, connect, is_transient
 from worker.attempt import Attempts
-from worker.broker import MESSAGE_VERSION, TASK
+from worker.broker import TASK, MessageRefused, ids_in
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class _EvaluationRequest(Request):  # type: ignore[misc]  # Celery has no types
         failure = getattr(failure, "exc", failure)  # billiard wraps what a child raised
         is_stopping = (state.should_stop, state.should_terminate) != (None, None)
         if isinstance(failure, WorkerLostError | SystemExit) and not is_stopping:
-            record_crash([uuid.UUID(text) for text in self.kwargs.get("ids", [])], worker=self.hostname)
+            record_crash(ids_in(self.kwargs), worker=self.hostname)
         super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
 
@@ -40,12 +40,14 @@ class _EvaluationTask(Task):  # type: ignore[misc]  # Celery has no types
 
 
 @shared_task(name=TASK, base=_EvaluationTask, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
-def evaluate_bundle(self: Task, *, version: int, ids: list[str]) -> None:
+def evaluate_bundle(self: Task, *_: Any, **arguments: Any) -> None:
     """Evaluates what a doorbell names, together; one that fails does not harm the others."""
-    if version > MESSAGE_VERSION:
-        log.error("message_too_new", version=version, known=MESSAGE_VERSION)
+    try:
+        ids = ids_in(arguments)
+    except MessageRefused as problem:
+        log.error("message_refused", reason=str(problem))
         return
-    _attempts(self.request.hostname).run([uuid.UUID(text) for text in ids])
+    _attempts(self.request.hostname).run(ids)
 
 
 def record_crash(ids: list[uuid.UUID], *, worker: str) -> None:
