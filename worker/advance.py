@@ -30,6 +30,7 @@ from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
 from nas.spec import InvalidSpec, SearchSpec, parse_stored
 from nas.spec.fidelity import stage_plans
+from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.fleet import calibrated_workers
 from worker.front import losses_of_row, measure_front, move_front, redraw_front
 from worker.reevaluation import begin_reevaluation, go_on_reevaluating
@@ -38,7 +39,7 @@ from worker.stages import engine_of, open_first_stages, shown, shown_error, tell
 log = structlog.get_logger()
 
 
-def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
+def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float, reach: Reach = unharmed) -> None:
     """Takes a locked, open search as far as what is known allows. The caller commits."""
     try:
         spec = parse_stored(search.spec)
@@ -52,6 +53,7 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
         except NothingHolds as problem:
             return work.searches.postpone(search, str(problem))
         work.searches.begin(search, wall_time_s=spec.budget.wall_time, versions=versions, engines=engines)
+        reach(FaultPoint.ADVANCE_BEGUN)
         log.info("search_started", search_id=str(search.id), name=search.name, engines=engines)
     elif search.versions != versions:
         return _end(
@@ -62,10 +64,11 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
             "propose other candidates; submit it again: what was evaluated is reused",
         )
     _tell(work, search, spec)
+    reach(FaultPoint.ADVANCE_TOLD)
     if search.reevaluation is not None:
         _reevaluate(work, search, spec)
     elif work.candidates.count_waiting(search.id) == 0:
-        _complete_generation(work, search, spec)
+        _complete_generation(work, search, spec, reach)
     if search.state == SearchState.RUNNING and work.searches.is_overdue(search):
         _end(work, search, SearchState.FINISHED, "the wall time of its budget is used up")
     work.searches.touch(search)
@@ -98,7 +101,7 @@ def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> 
     )
 
 
-def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec, reach: Reach) -> None:
     survivors: list[Member] = []
     if search.generation is not None:
         work.session.flush()
@@ -110,13 +113,15 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
         work.candidates.set_survivors(search.id, [candidates[i].id for i in chosen])
         survivors = [members[i] for i in chosen]
         work.searches.add_generation(search, search.generation)
+        reach(FaultPoint.ADVANCE_SELECTED)
         log.info("generation_completed", search_id=str(search.id), generation=search.generation)
         if search.n_failed == search.n_settled:
             errors = [candidate.error for candidate in candidates if candidate.error]
             reason = f"none of its {search.n_settled} candidates could be evaluated; the last said: "
             return _end(work, search, SearchState.FAILED, reason + str(errors[-1].get("message") if errors else ""))
     generation = 0 if search.generation is None else search.generation + 1
-    return _propose(work, search, spec, generation=generation, survivors=survivors)
+    _propose(work, search, spec, generation=generation, survivors=survivors)
+    return reach(FaultPoint.ADVANCE_PROPOSED)
 
 
 def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:
