@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from models.candidates import Candidates
 from models.confirmations import Confirmations
+from models.controllers import Controllers
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
@@ -30,6 +31,7 @@ class UnitOfWork:
     stages: Stages
     evaluations: Evaluations
     workers: Workers
+    controllers: Controllers
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,6 +44,7 @@ class UnitOfWork:
         self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
+        self.controllers = Controllers(self.session)
         return self
 
     def __exit__(

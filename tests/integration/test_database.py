@@ -102,7 +102,9 @@ def test_the_server_ends_a_transaction_whose_client_fell_silent(far: Engine, eng
 def test_the_kernel_looks_after_a_machine_that_vanished(far: Engine) -> None:
     with far.connect() as connection:
         options = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
-    assert int(options["keepalives_idle"]) + int(options["keepalives_interval"]) * int(options["keepalives_count"]) <= 30
+    assert (
+        int(options["keepalives_idle"]) + int(options["keepalives_interval"]) * int(options["keepalives_count"]) <= 30
+    )
     assert 0 < int(options["tcp_user_timeout"]) <= 30_000
 
 
