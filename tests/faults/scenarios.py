@@ -22,7 +22,10 @@ class Scenario:
     absent: str | None = None
 
 
-SCENARIOS = (
+_BROKER = "tests/faults/test_broker.py"
+_POSTGRES = "tests/faults/test_postgres.py"
+
+SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "controller SIGKILLed at each named step of a generation",
         (
@@ -30,6 +33,65 @@ SCENARIOS = (
                 "tests/faults/test_controllers.py::test_another_controller_goes_on_where_one_was_killed",
                 "another one takes the search further, and all that waited is claimed; same front",
                 30,
+            ),
+        ),
+    ),
+)
+
+
+SCENARIOS += (
+    Scenario(
+        "doorbell lost; FLUSHALL with 100 waiting; Redis killed and back empty",
+        (
+            Shown(f"{_BROKER}::test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
+            Shown(
+                f"{_BROKER}::test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+            Shown(
+                f"{_BROKER}::test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "Redis frozen 120 s, or down at start",
+        (
+            Shown(
+                f"{_BROKER}::test_dispatch_catches_up_after_two_minutes_without_a_broker",
+                "100 submissions answer 202, p99 within 100 ms; readiness is degraded; all finish. Measured: from the "
+                "broker's return to the next claim",
+                60,
+            ),
+            Shown(
+                f"{_BROKER}::test_a_broker_that_is_down_when_all_starts_is_waited_for",
+                "submissions answer 202; readiness is degraded; all finish. Measured: as above",
+                60,
+            ),
+            Shown(f"{_BROKER}::test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
+            Shown(f"{_BROKER}::test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
+        ),
+    ),
+    Scenario(
+        "connections to the broker silently dropped",
+        (
+            Shown(
+                f"{_BROKER}::test_connections_to_the_broker_that_die_silently_are_replaced",
+                "each worker takes something again; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "messages that are none, or of a newer version",
+        (
+            Shown(f"{_BROKER}::test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
+            Shown(
+                f"{_BROKER}::test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
+                "it runs; same front",
+                60,
             ),
         ),
     ),
