@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,10 +22,12 @@ import psutil
 from processes import PATIENCE_S, free_port, wait_until
 from sqlalchemy import Engine, delete, select
 
+from config import Settings
 from hqnas import Client
 from hqnas.export import to_csv
 from models import Evaluation, Search, UnitOfWork
 from models.states import EvaluationState
+from worker.check import check
 from worker.fault_points import FaultPoint
 
 #: Starts a controller or a worker whose fault points obey orders; see there.
@@ -111,11 +113,11 @@ class Member:
         assert self._process is not None
         return self._process.wait(timeout=PATIENCE_S)
 
-    def hold(self, point: FaultPoint) -> None:
+    def hold(self, point: str) -> None:
         """From now on, who gets to the point waits there."""
         (self._orders / f"hold-{point}").touch()
 
-    def let_go(self, point: FaultPoint) -> None:
+    def let_go(self, point: str) -> None:
         """Lets those go on who wait at the point, and those who come."""
         (self._orders / f"hold-{point}").unlink()
 
@@ -123,6 +125,10 @@ class Member:
         """Kills the process that next gets to the point, so many times; of controllers, whichever gets there."""
         for _ in range(times):
             (self._orders / f"die-{point}.{uuid.uuid4()}").touch()
+
+    def forget_orders(self) -> None:
+        for order in self._orders.iterdir():
+            order.unlink()
 
     def deaths(self) -> list[float]:
         """When processes died by order, in the order of time."""
@@ -168,7 +174,7 @@ class Cluster:
         """Returns the controller of that name, started now or before; does not wait for it."""
         return self._member(name, "controller").start()
 
-    def worker(self, name: str, *, slots: int = 1, holds: FaultPoint | None = None) -> Member:
+    def worker(self, name: str, *, slots: int = 1, holds: str | None = None) -> Member:
         """Returns the worker of that name, started now or before; does not wait for it.
 
         Args:
@@ -199,6 +205,15 @@ class Cluster:
         names = [f"{worker.name}@{HOST}" for worker in workers]
         return self.evaluations(Evaluation.state == EvaluationState.RUNNING, Evaluation.worker.in_(names))
 
+    def wait_for_attempt(self, attempt: int, ids: Sequence[uuid.UUID]) -> list[float]:
+        """Waits until each has been claimed so often; returns when, by the clock of database and machine."""
+        chosen = Evaluation.id.in_(ids)
+        wait_until(
+            lambda: all(one.attempt >= attempt for one in self.evaluations(chosen)), f"attempt {attempt} of {len(ids)}"
+        )
+        assert {one.attempt for one in self.evaluations(chosen)} == {attempt}
+        return [one.started_at.timestamp() for one in self.evaluations(chosen) if one.started_at is not None]
+
     def search(self, search_id: str) -> Search:
         with UnitOfWork(self.engine) as work:
             return work.session.scalars(select(Search).where(Search.id == search_id)).one()
@@ -218,6 +233,8 @@ class Cluster:
 
     def check(self) -> None:
         """Fails when an invariant is broken."""
+        with UnitOfWork(self.engine) as work:
+            assert check(work, Settings()) == []
 
     def undisturbed(self, spec: dict[str, Any]) -> str:
         """The front that a spec gives as CSV when nothing is done to it, found out once."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "7c4e19b0d5f3"
-down_revision = "5d2f8a61c7be"
+down_revision = "6a1f4c83e9d2"
 branch_labels = None
 depends_on = None
 

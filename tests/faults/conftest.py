@@ -1,4 +1,4 @@
-"""A private cluster for a module of scenarios, and how long each recovery took."""
+"""A private cluster that scenarios share, for its processes start slowly, and how long each recovery took."""
 
 import json
 import math
@@ -9,6 +9,7 @@ import pytest
 from calibrations import write_calibration
 from cluster import Cluster
 from faults.scenarios import limit_of
+from faults.scene import N_FREE
 from processes import redis_server
 
 from hqnas.launcher.postgres import EmbeddedPostgres
@@ -57,9 +58,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         path.write_text(json.dumps({**earlier, **measured}, indent=1))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running API over a PostgreSQL and a Redis of the module's own, with the settings of production.
+    """A running API over a PostgreSQL and a Redis of its own, with the settings of production.
 
     Every doorbell names one evaluation: what is done to one process happens to one evaluation.
     """
@@ -79,3 +80,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         }
         with Cluster(folder, environment, engine) as cluster:
             yield cluster
+
+
+@pytest.fixture(scope="session")
+def ring(cluster: Cluster) -> Cluster:
+    """The cluster with two controllers, and a worker `w` of two slots."""
+    for member in (cluster.controller("c0"), cluster.controller("c1"), cluster.worker("w", slots=N_FREE)):
+        member.wait_until_up()
+    return cluster

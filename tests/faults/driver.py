@@ -1,6 +1,6 @@
 """A controller or a worker as `hqnas` runs it, whose fault points obey orders, which are files in a folder.
 
-hold-POINT     who gets to the point waits there for as long as the file is
+hold-POINT     who gets to the point waits there for as long as the file is; COMPUTING is a point, too
 die-POINT.N    who gets to the point next takes the order, notes the time in died-POINT.N, and kills itself
 
     driver.py FOLDER controller
@@ -9,54 +9,48 @@ die-POINT.N    who gets to the point next takes the order, notes the time in die
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from config import Settings
 from config.logging import configure_logging
-from worker.fault_points import FaultPoint, Reach
+from models.evaluations import Claim
 
 _POLL_S = 0.02
 
 
-def reach_with_orders(folder: Path) -> Reach:
-    """Returns what looks for orders at each point."""
+class Orders:
+    """What a folder orders at each point."""
 
-    def reach(point: FaultPoint) -> None:
-        for order in sorted(folder.glob(f"die-{point}.*")):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def obey(self, point: str) -> None:
+        for order in self._folder.glob(f"die-{point}.*"):
             with contextlib.suppress(FileNotFoundError):  # another process was first
                 taken = order.rename(order.with_name(order.name.replace("die-", "died-", 1)))
                 taken.write_text(repr(time.time()))
                 os.kill(os.getpid(), signal.SIGKILL)
-        while (folder / f"hold-{point}").exists():
+        while (self._folder / f"hold-{point}").exists():
             time.sleep(_POLL_S)
 
-    return reach
 
+def run_worker(orders: Orders, settings: Settings, *, slots: int, name: str) -> None:
+    from worker import process, task
+    from worker.attempt import Attempts
+    from worker.outcomes import Outcome, compute
 
-def run_worker_with(reach: Reach, settings: Settings, *, slots: int, name: str) -> None:
-    from worker import attempt
-    from worker.process import run_worker
+    def computing(claims: Sequence[Claim]) -> Iterable[tuple[Claim, Outcome]]:
+        orders.obey("computing")
+        return compute(claims)
 
-    evaluate_bundle, record = attempt.evaluate_bundle, attempt.Attempts._record
-
-    def evaluate(*arguments: Any) -> Any:
-        reach(FaultPoint.CLAIM_COMMITTED)
-        found = evaluate_bundle(*arguments)
-        reach(FaultPoint.COMPUTED)
-        return found
-
-    def record_and_reach(*arguments: Any) -> Any:
-        found = record(*arguments)
-        reach(FaultPoint.RECORD_COMMITTED)
-        return found
-
-    attempt.evaluate_bundle, attempt.Attempts._record = evaluate, record_and_reach
-    run_worker(settings, slots=slots, device="cpu", name=name)
+    task.Attempts = functools.partial(Attempts, compute=computing, reach=orders.obey)  # type: ignore[misc, assignment]
+    process.run_worker(settings, slots=slots, device="cpu", name=name)
 
 
 def main() -> None:
@@ -68,13 +62,13 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.load()
     configure_logging(settings, process=arguments.role)
-    reach = reach_with_orders(arguments.folder)
+    orders = Orders(arguments.folder)
     if arguments.role == "controller":
         from worker.controller import run_controller
 
-        run_controller(settings, reach=reach)
+        run_controller(settings, reach=orders.obey)
     else:
-        run_worker_with(reach, settings, slots=arguments.slots, name=arguments.name)
+        run_worker(orders, settings, slots=arguments.slots, name=arguments.name)
 
 
 if __name__ == "__main__":

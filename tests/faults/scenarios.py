@@ -22,18 +22,91 @@ class Scenario:
     absent: str | None = None
 
 
-_BROKER = "tests/faults/test_broker.py"
-_POSTGRES = "tests/faults/test_postgres.py"
+WORKERS = "tests/faults/test_workers.py::"
+DELIVERIES = "tests/faults/test_deliveries.py::"
+CONTROLLERS = "tests/faults/test_controllers.py::"
+CANCELS = "tests/faults/test_cancels.py::"
+BROKER = "tests/faults/test_broker.py::"
+POSTGRES = "tests/faults/test_postgres.py::"
 
 SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        "SIGKILL of the evaluating child",
+        (
+            Shown(
+                WORKERS + "test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again",
+                "it runs again; crash_count 1",
+                5,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGKILL of the whole worker",
+        (Shown(WORKERS + "test_what_a_killed_worker_held_runs_again", "it runs again; lost_count 1", 60),),
+    ),
+    Scenario(
+        "SIGSTOP past the lease, then SIGCONT",
+        (
+            Shown(
+                WORKERS + "test_the_late_result_of_a_frozen_worker_changes_nothing",
+                "it runs again elsewhere; the late result touches no row",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGTERM of a worker",
+        (
+            Shown(
+                WORKERS + "test_a_stopped_worker_gives_back_what_it_holds",
+                "leases released, run again at once, no counter raised",
+                5,
+            ),
+        ),
+    ),
     Scenario(
         "controller SIGKILLed at each named step of a generation",
         (
             Shown(
-                "tests/faults/test_controllers.py::test_another_controller_goes_on_where_one_was_killed",
+                CONTROLLERS + "test_another_controller_goes_on_where_one_was_killed",
                 "another one takes the search further, and all that waited is claimed; same front",
                 30,
             ),
+        ),
+    ),
+    Scenario(
+        "an innocent evaluation loses its worker five times",
+        (
+            Shown(
+                WORKERS + "test_an_evaluation_that_loses_its_worker_five_times_still_finishes",
+                "it runs again each time, and finishes; lost_count 5",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "killed after the result's commit, before the ack; the same doorbell 5 times",
+        (
+            Shown(
+                DELIVERIES
+                + "test_a_process_killed_between_its_results_commit_and_the_answer_to_the_broker_counts_once",
+                "one attempt, and no blame",
+            ),
+            Shown(DELIVERIES + "test_the_same_doorbell_five_times_counts_once", "one attempt counts"),
+        ),
+    ),
+    Scenario(
+        "cancel while queued, running, finishing",
+        (
+            Shown(
+                CANCELS + "test_nothing_is_evaluated_for_a_search_cancelled_while_queued", "no claim after the answer"
+            ),
+            Shown(
+                CANCELS + "test_what_is_computed_for_a_cancelled_search_is_given_up_and_nothing_more_is_claimed",
+                "the computation is gone, no claim after the answer",
+                15,
+            ),
+            Shown(CANCELS + "test_a_search_cancelled_while_it_finishes_has_one_final_state", "one final state"),
         ),
     ),
 )
@@ -43,14 +116,14 @@ SCENARIOS += (
     Scenario(
         "doorbell lost; FLUSHALL with 100 waiting; Redis killed and back empty",
         (
-            Shown(f"{_BROKER}::test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
+            Shown(BROKER + "test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
             Shown(
-                f"{_BROKER}::test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
+                BROKER + "test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
                 "all run; what was being computed counts at its first attempt; same front",
                 60,
             ),
             Shown(
-                f"{_BROKER}::test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
+                BROKER + "test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
                 "all run; what was being computed counts at its first attempt; same front",
                 60,
             ),
@@ -60,25 +133,25 @@ SCENARIOS += (
         "Redis frozen 120 s, or down at start",
         (
             Shown(
-                f"{_BROKER}::test_dispatch_catches_up_after_two_minutes_without_a_broker",
+                BROKER + "test_dispatch_catches_up_after_two_minutes_without_a_broker",
                 "100 submissions answer 202, p99 within 100 ms; readiness is degraded; all finish. Measured: from the "
                 "broker's return to the next claim",
                 60,
             ),
             Shown(
-                f"{_BROKER}::test_a_broker_that_is_down_when_all_starts_is_waited_for",
+                BROKER + "test_a_broker_that_is_down_when_all_starts_is_waited_for",
                 "submissions answer 202; readiness is degraded; all finish. Measured: as above",
                 60,
             ),
-            Shown(f"{_BROKER}::test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
-            Shown(f"{_BROKER}::test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
+            Shown(BROKER + "test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
+            Shown(BROKER + "test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
         ),
     ),
     Scenario(
         "connections to the broker silently dropped",
         (
             Shown(
-                f"{_BROKER}::test_connections_to_the_broker_that_die_silently_are_replaced",
+                BROKER + "test_connections_to_the_broker_that_die_silently_are_replaced",
                 "each worker takes something again; same front",
                 60,
             ),
@@ -87,9 +160,9 @@ SCENARIOS += (
     Scenario(
         "messages that are none, or of a newer version",
         (
-            Shown(f"{_BROKER}::test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
+            Shown(BROKER + "test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
             Shown(
-                f"{_BROKER}::test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
+                BROKER + "test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
                 "it runs; same front",
                 60,
             ),
