@@ -14,6 +14,9 @@ from config.settings import InvalidSettings, Settings
 
 TASK: Final = "hqnas.evaluate"
 
+#: The key of the application's configuration under which a worker's processes find their board.
+BOARD: Final = "hqnas_board"
+
 #: Version of the message. A worker refuses a newer one, and the sweep rings again until a newer worker answers.
 MESSAGE_VERSION: Final = 1
 
