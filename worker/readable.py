@@ -6,17 +6,22 @@ from typing import Any
 
 import structlog
 
+from worker.broker import TASK
+
 log = structlog.get_logger()
 
 
 class ReadableOnly:
     """Mixed into a transport of kombu's, whose consumers take for granted that an envelope is whole."""
 
+    is_delivering = False  #: whether what was read is with the consumers now; an error is theirs from then on
+
     def _deliver(self, message: Any, queue: str) -> None:
+        self.is_delivering = True
         if is_readable(message):
             super()._deliver(message, queue)  # type: ignore[misc]  # of the transport that this is mixed into
         else:
-            tell_unreadable(queue, "it is no envelope of a message")
+            tell_unreadable(queue, "it is no envelope of a doorbell")
 
 
 def is_readable(message: Any) -> bool:
@@ -24,10 +29,16 @@ def is_readable(message: Any) -> bool:
     match message:
         case {
             "body": str(body),
-            "headers": {"id": str(), "task": str()},
-            "properties": {"delivery_tag": str(), "delivery_info": {"exchange": str(), "routing_key": str()}},
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {"id": str(), "task": str(task)},
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_tag": str(),
+                "delivery_info": {"exchange": str(), "routing_key": str()},
+            },
         }:
-            return _has_arguments(body)
+            return task == TASK and _has_arguments(body)
     return False
 
 

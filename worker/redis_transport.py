@@ -12,9 +12,12 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel that leaves out what is not JSON. It is off the queue by then, so nothing is done about it twice."""
 
     def _brpop_read(self, **options: Any) -> Any:
+        self.connection.is_delivering = False
         try:
             return super()._brpop_read(**options)
-        except ValueError as problem:
+        except (TypeError, ValueError) as problem:
+            if self.connection.is_delivering:
+                raise
             tell_unreadable(",".join(sorted(self.active_queues)), str(problem))
             raise Empty from problem
 

@@ -99,8 +99,16 @@ class PostgresServer(EmbeddedPostgres):
 class Servers:
     """PostgreSQL, Redis, a proxy before each, and a cluster that knows them by the proxies alone."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, data: Path | None = None, **settings: str) -> None:
+        """Prepares them.
+
+        Args:
+            folder: for logs, and for all that is kept.
+            data: for what PostgreSQL keeps, by default in the folder.
+            settings: of the members, beside where the servers are.
+        """
         self._folder = folder
+        self._data = data or folder / "postgres"
         self._settings = settings
         self._open = contextlib.ExitStack()
         self.controllers: list[Member] = []
@@ -109,7 +117,7 @@ class Servers:
     def __enter__(self) -> Self:
         folder, stack = self._folder, self._open
         write_calibration(folder / "cache")
-        self.postgres = stack.enter_context(PostgresServer(folder / "postgres"))
+        self.postgres = stack.enter_context(PostgresServer(self._data))
         self.redis = RedisServer(folder).start()
         stack.callback(self.redis.close)
         self.to_postgres = stack.enter_context(TcpProxy(self.postgres.socket))

@@ -80,12 +80,21 @@ def test_what_is_no_doorbell_is_refused_with_what_it_holds(arguments: dict[str, 
         ids_in(arguments)
 
 
+PROPERTIES: dict[str, Any] = {
+    "body_encoding": "base64",
+    "delivery_tag": "1",
+    "delivery_info": {"exchange": "hqnas", "routing_key": "hqnas.cpu"},
+}
+
+
 def envelope(**changes: Any) -> dict[str, Any]:
     """What kombu puts into a queue, as far as a reader needs it."""
     return {
         "body": base64.b64encode(json.dumps([[], message([]), {}]).encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
         "headers": {"id": "1", "task": "hqnas.evaluate"},
-        "properties": {"delivery_tag": "1", "delivery_info": {"exchange": "hqnas", "routing_key": "hqnas.cpu"}},
+        "properties": PROPERTIES,
         **changes,
     }
 
@@ -106,9 +115,15 @@ def test_the_envelope_of_a_doorbell_is_readable() -> None:
         envelope(body=base64.b64encode(b"{}").decode()),
         envelope(headers=None),
         envelope(headers={"id": "1"}),
-        envelope(properties={}),
-        envelope(properties={"delivery_tag": "1"}),
-        envelope(properties={"delivery_tag": "1", "delivery_info": {}}),
+        envelope(headers={"id": "1", "task": "another"}),
+        *({name: value for name, value in envelope().items() if name != missing} for missing in envelope()),
+        envelope(**{"content-type": "application/x-python-serialize"}),
+        envelope(**{"content-encoding": "binary"}),
+        *(
+            envelope(properties={name: value for name, value in PROPERTIES.items() if name != missing})
+            for missing in PROPERTIES
+        ),
+        envelope(properties={**PROPERTIES, "delivery_info": {}}),
     ],
 )
 def test_what_would_end_a_consumer_is_not_readable(found: Any) -> None:
