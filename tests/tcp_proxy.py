@@ -151,13 +151,14 @@ class TcpProxy:
                 threading.Thread(target=self._run, args=(pump, pair), name="proxy", daemon=True).start()
 
     def _connected(self, client: socket.socket) -> _Pair | None:
-        with contextlib.suppress(OSError):
-            if isinstance(self._target, int):
-                return _Pair(client, socket.create_connection(("127.0.0.1", self._target)))
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self._target))
-            return _Pair(client, server)
-        return None
+        is_port = isinstance(self._target, int)
+        server = socket.socket(socket.AF_INET if is_port else socket.AF_UNIX)
+        try:
+            server.connect(("127.0.0.1", self._target) if is_port else str(self._target))
+        except OSError:
+            server.close()
+            return None
+        return _Pair(client, server)
 
     def _run(self, pump: Callable[[_Pair], None], pair: _Pair) -> None:
         with contextlib.suppress(OSError):

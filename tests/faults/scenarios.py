@@ -158,6 +158,69 @@ SCENARIOS += (
         ),
     ),
     Scenario(
+        "Postgres restarted `-m immediate` mid-run; connection cut around a COMMIT",
+        (
+            Shown(
+                POSTGRES + "test_a_postgres_that_crashes_mid_run_loses_nothing",
+                "503 with Retry-After meanwhile; no process ends; same front. Measured: from its return to evaluations "
+                "that begin and end again",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_submission_cut_around_its_commit_submits_once",
+                "503 with Retry-After; the same request again answers with the one search",
+            ),
+            Shown(
+                POSTGRES + "test_a_step_or_a_result_cut_around_its_commit_counts_once",
+                "nothing is told twice; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_silent_postgres_is_given_up_and_found_again",
+                "connections forgotten, all bytes swallowed, or the server frozen for 15 s: 503 meanwhile; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_frozen_postgres_takes_no_thread_from_health",
+                "the process says that it lives while sixty requests wait",
+            ),
+        ),
+    ),
+    Scenario(
+        "pool exhausted; disk full",
+        (
+            Shown(
+                "tests/integration/test_api.py::test_a_request_that_gets_no_connection_answers_503",
+                "503 with Retry-After; the next request is served",
+            ),
+            Shown(
+                "tests/integration/test_api.py"
+                "::test_a_submission_that_the_database_cannot_take_now_answers_503_and_comes_through_later",
+                "503 with Retry-After and the reason, from the SQLSTATE",
+            ),
+            Shown(
+                POSTGRES + "test_a_full_disk_stops_writing_and_nothing_is_lost_once_there_is_room",
+                "503 meanwhile; workers keep their results; same front. On a file system of its own, which only root "
+                "can make",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "resume with another pymoo/numpy major version or changed operators",
+        (
+            Shown(
+                "tests/integration/test_advance.py"
+                "::test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do",
+                "the search fails with both versions and what to do",
+            ),
+            Shown(
+                "tests/integration/test_advance.py::test_a_search_under_way_goes_on_after_a_smaller_upgrade",
+                "patch and minor releases change nothing",
+            ),
+        ),
+    ),
+    Scenario(
         "messages that are none, or of a newer version",
         (
             Shown(BROKER + "test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
