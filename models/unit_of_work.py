@@ -15,6 +15,7 @@ from models.arrears import Arrears
 from models.audit import Audit
 from models.candidates import Candidates
 from models.confirmations import Confirmations
+from models.controllers import Controllers
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
@@ -34,6 +35,7 @@ class UnitOfWork:
     workers: Workers
     audit: Audit
     arrears: Arrears
+    controllers: Controllers
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,6 +50,7 @@ class UnitOfWork:
         self.workers = Workers(self.session)
         self.audit = Audit(self.session)
         self.arrears = Arrears(self.session)
+        self.controllers = Controllers(self.session)
         return self
 
     def __exit__(
