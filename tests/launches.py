@@ -1,6 +1,8 @@
 """Launches for the tests of the launcher: a real launcher over the pretend service of launcher_driver.py."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import psutil
 import psycopg
 from processes import PATIENCE_S, wait_until
 
+from hqnas.launcher import exec_as
 from hqnas.launcher.postgres import EmbeddedPostgres
 
 DRIVER = Path(__file__).with_name("integration") / "launcher_driver.py"
@@ -29,10 +32,16 @@ class Launch:
     def __init__(self, home: Path, *arguments: str, outputs: Path, port: int = 0) -> None:
         self.home = home
         command = [sys.executable, str(DRIVER), "launch", str(home), str(port), *arguments]
+        # A launch is in a session of its own; so that it does not outlive a run of the tests that is killed.
+        ending_with_us = ["-I", "-S", exec_as.__file__, "-1", "-1", str(os.getpid()), str(int(signal.SIGTERM)), "/"]
         self.output_path = outputs / f"{home.name}-{time.monotonic_ns()}.out"
         with self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                [sys.executable, *ending_with_us, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self.family: list[psutil.Process] = []
         self.log_start = 0  #: of PostgreSQL in this launch
