@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from models.audit import Audit
 from models.candidates import Candidates
 from models.confirmations import Confirmations
 from models.database import CHANNEL
@@ -30,6 +31,7 @@ class UnitOfWork:
     stages: Stages
     evaluations: Evaluations
     workers: Workers
+    audit: Audit
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,12 +44,18 @@ class UnitOfWork:
         self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
+        self.audit = Audit(self.session)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.session.close()
+
+    def snapshot(self) -> None:
+        """Makes all that the block reads be of one moment, and refuses its writes; to be called before it reads."""
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self.session.connection(execution_options=options)
 
     def commit(self) -> None:
         """Makes the block's changes durable and visible."""

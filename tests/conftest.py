@@ -27,6 +27,19 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("hqnas")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos", action="store_true", help="also run what kills processes for minutes; hold limits")
+    parser.addoption("--repeats", type=int, default=1, help="recoveries measured in each scenario of tests/faults")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--chaos"):
+        return
+    for item in items:
+        if item.get_closest_marker("chaos"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: make chaos"))
+
+
 @pytest.fixture(scope="session")
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A migrated database of this run's own, on a socket."""

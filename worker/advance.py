@@ -1,7 +1,8 @@
 """One step of a search, in one transaction on its locked row. A step that is repeated finds nothing left to do.
 
 begin        the engine of each qubit count is chosen, for all attempts alike
-tell         results of evaluations → candidates, and the front moves; with early stages, some go on to the next
+tell         results of evaluations → candidates, and the front moves; with early stages, some go on to the next;
+             a search too many of whose candidates kill their processes ends here
 select       once no candidate of the generation waits: the survivors
 propose      the next generation; or the search ends
 re-evaluate  at the end, if the spec asks for it: the front is measured again until it is stable
@@ -14,6 +15,7 @@ import structlog
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.base import new_id
 from models.candidates import Told
+from models.evaluations import CRASHED
 from models.states import CandidateState, EvaluationState, SearchState
 from nas.algorithms import (
     Member,
@@ -30,6 +32,8 @@ from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
 from nas.spec import InvalidSpec, SearchSpec, parse_stored
 from nas.spec.fidelity import stage_plans
+from worker.circuit_breaker import broken_circuit
+from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.fleet import calibrated_workers
 from worker.front import losses_of_row, measure_front, move_front, redraw_front
 from worker.reevaluation import begin_reevaluation, go_on_reevaluating
@@ -38,7 +42,7 @@ from worker.stages import engine_of, open_first_stages, shown, shown_error, tell
 log = structlog.get_logger()
 
 
-def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> None:
+def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float, reach: Reach = unharmed) -> None:
     """Takes a locked, open search as far as what is known allows. The caller commits."""
     try:
         spec = parse_stored(search.spec)
@@ -52,6 +56,7 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
         except NothingHolds as problem:
             return work.searches.postpone(search, str(problem))
         work.searches.begin(search, wall_time_s=spec.budget.wall_time, versions=versions, engines=engines)
+        reach(FaultPoint.ADVANCE_BEGUN)
         log.info("search_started", search_id=str(search.id), name=search.name, engines=engines)
     elif search.versions != versions:
         return _end(
@@ -61,18 +66,22 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
             f"it began under {_shown(search.versions)}, and this controller has {_shown(versions)}, which would "
             "propose other candidates; submit it again: what was evaluated is reused",
         )
-    _tell(work, search, spec)
-    if search.reevaluation is not None:
+    has_crashed = _tell(work, search, spec)
+    reach(FaultPoint.ADVANCE_TOLD)
+    if has_crashed and (reason := broken_circuit(work, search.id)) is not None:
+        _end(work, search, SearchState.FAILED, reason)
+    elif search.reevaluation is not None:
         _reevaluate(work, search, spec)
     elif work.candidates.count_waiting(search.id) == 0:
-        _complete_generation(work, search, spec)
+        _complete_generation(work, search, spec, reach)
     if search.state == SearchState.RUNNING and work.searches.is_overdue(search):
         _end(work, search, SearchState.FINISHED, "the wall time of its budget is used up")
     work.searches.touch(search)
     return None
 
 
-def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> bool:
+    """Tells what has been measured, and returns whether some of it had kept killing its process."""
     untold = work.candidates.untold(search.id)
     settled = tell_stages(work, search, spec, untold)
     outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in settled]
@@ -82,6 +91,7 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
         behind = move_front(work, search, spec, outcomes)
     # Also of those on the front: what their early stages fitted serves nobody any more.
     work.evaluations.drop_weights([*behind, *(candidate.id for candidate, _ in untold)])
+    return any(told.error is not None and told.error["class"] == CRASHED for told in outcomes)
 
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:
@@ -98,7 +108,7 @@ def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> 
     )
 
 
-def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec, reach: Reach) -> None:
     survivors: list[Member] = []
     if search.generation is not None:
         work.session.flush()
@@ -110,13 +120,15 @@ def _complete_generation(work: UnitOfWork, search: Search, spec: SearchSpec) -> 
         work.candidates.set_survivors(search.id, [candidates[i].id for i in chosen])
         survivors = [members[i] for i in chosen]
         work.searches.add_generation(search, search.generation)
+        reach(FaultPoint.ADVANCE_SELECTED)
         log.info("generation_completed", search_id=str(search.id), generation=search.generation)
         if search.n_failed == search.n_settled:
             errors = [candidate.error for candidate in candidates if candidate.error]
             reason = f"none of its {search.n_settled} candidates could be evaluated; the last said: "
             return _end(work, search, SearchState.FAILED, reason + str(errors[-1].get("message") if errors else ""))
     generation = 0 if search.generation is None else search.generation + 1
-    return _propose(work, search, spec, generation=generation, survivors=survivors)
+    _propose(work, search, spec, generation=generation, survivors=survivors)
+    return reach(FaultPoint.ADVANCE_PROPOSED)
 
 
 def _propose(work: UnitOfWork, search: Search, spec: SearchSpec, *, generation: int, survivors: list[Member]) -> None:

@@ -15,6 +15,7 @@ from worker.advance import advance
 from worker.broker import make_app
 from worker.confirm import advance_confirmation, end_confirmation
 from worker.dispatch import Dispatcher
+from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.sweep import sweep
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ _SWEEP_EVERY_S = 2.0
 _RETRY_S = 2.0
 
 
-def run_controller(settings: Settings) -> None:
+def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
     """Advances searches and dispatches their evaluations until SIGTERM or SIGINT.
 
     Raises:
@@ -39,14 +40,14 @@ def run_controller(settings: Settings) -> None:
     url = settings.require_database_url()
     with disposing(connect(url, application="controller", pool_size=2)) as engine:
         bell = Bell(url, application="controller")
-        dispatcher = Dispatcher(engine, make_app(settings), settings)
+        dispatcher = Dispatcher(engine, make_app(settings), settings, reach=reach)
         log.info("controller_started")
-        _loop(engine, bell, dispatcher, settings, stop)
+        _loop(engine, bell, dispatcher, settings, stop, reach)
         bell.close()
     log.info("controller_stopped")
 
 
-def advance_one(engine: Engine, settings: Settings) -> bool:
+def advance_one(engine: Engine, settings: Settings, *, reach: Reach = unharmed) -> bool:
     """Advances the search that waited longest, in one transaction; returns whether there was one."""
     with UnitOfWork(engine) as work:
         search = work.searches.take_movable(worker_timeout_s=settings.worker_timeout_s)
@@ -54,8 +55,11 @@ def advance_one(engine: Engine, settings: Settings) -> bool:
             return False
         search_id, team_id = search.id, search.team_id
         try:
-            advance(work, search, worker_timeout_s=settings.worker_timeout_s)
+            reach(FaultPoint.ADVANCE_LOCKED)
+            advance(work, search, worker_timeout_s=settings.worker_timeout_s, reach=reach)
+            reach(FaultPoint.ADVANCE_BEFORE_COMMIT)
             work.commit()
+            reach(FaultPoint.ADVANCE_COMMITTED)
         except Exception as failure:  # one search that cannot be advanced must not stop the others
             if is_transient(failure):
                 raise
@@ -72,7 +76,7 @@ def advance_one(engine: Engine, settings: Settings) -> bool:
     return True
 
 
-def confirm_one(engine: Engine) -> bool:
+def confirm_one(engine: Engine, *, reach: Reach = unharmed) -> bool:
     """Advances the confirmation that waited longest, in one transaction; returns whether there was one."""
     with UnitOfWork(engine) as work:
         taken = work.confirmations.take_movable()
@@ -81,8 +85,11 @@ def confirm_one(engine: Engine) -> bool:
         confirmation, search = taken
         confirmation_id = confirmation.id
         try:
+            reach(FaultPoint.ADVANCE_LOCKED)
             advance_confirmation(work, confirmation, search)
+            reach(FaultPoint.ADVANCE_BEFORE_COMMIT)
             work.commit()
+            reach(FaultPoint.ADVANCE_COMMITTED)
         except Exception as failure:  # as for searches
             if is_transient(failure):
                 raise
@@ -98,15 +105,19 @@ def confirm_one(engine: Engine) -> bool:
     return True
 
 
-def _loop(engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings, stop: threading.Event) -> None:
+def _loop(
+    engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings, stop: threading.Event, reach: Reach
+) -> None:
     swept_at = 0.0
     while not stop.is_set():
         try:
-            while not stop.is_set() and (advance_one(engine, settings) or confirm_one(engine)):
+            while not stop.is_set() and (
+                advance_one(engine, settings, reach=reach) or confirm_one(engine, reach=reach)
+            ):
                 pass
             dispatcher.run()
             if time.monotonic() - swept_at > _SWEEP_EVERY_S:
-                sweep(engine, settings)
+                sweep(engine, settings, reach=reach)
                 swept_at = time.monotonic()
             bell.wait(settings.poll_s)
         except Exception as failure:

@@ -18,6 +18,7 @@ from models.states import EVALUATION_IN_FLIGHT
 from nas.calibration import BUNDLED_ENGINE, bundle_sizes
 from worker.broker import TASK, message, queue_of
 from worker.bundles import form_bundles
+from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.fleet import calibrated_workers
 
 log = structlog.get_logger()
@@ -29,10 +30,11 @@ _LOOKED_THROUGH: Final = 500
 class Dispatcher:
     """Sends evaluations to Celery. Any number may run; a lock in the database lets one choose at a time."""
 
-    def __init__(self, engine: Engine, app: Celery, settings: Settings) -> None:
+    def __init__(self, engine: Engine, app: Celery, settings: Settings, *, reach: Reach = unharmed) -> None:
         self._engine = engine
         self._app = app
         self._settings = settings
+        self._reach = reach
         connection = app.connection_for_write()
         self._errors = (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
 
@@ -49,7 +51,9 @@ class Dispatcher:
                 )
                 if room > 0:
                     chosen.extend((device, bundle) for bundle in self._choose(work, device, n_slots, room))
+            self._reach(FaultPoint.DISPATCH_BEFORE_COMMIT)
             work.commit()
+        self._reach(FaultPoint.DISPATCH_COMMITTED)
         return self._ring(chosen)
 
     def _choose(self, work: UnitOfWork, device: str, n_slots: int, room: int) -> list[list[uuid.UUID]]:
@@ -76,4 +80,5 @@ class Dispatcher:
                     work.evaluations.undispatch(rest)
                     work.commit()
                 return n_rung
+            self._reach(FaultPoint.DISPATCH_RUNG)
         return len(chosen)

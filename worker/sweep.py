@@ -6,11 +6,12 @@ from sqlalchemy import Engine
 from config.settings import Settings
 from models import UnitOfWork
 from models.states import EvaluationState
+from worker.fault_points import FaultPoint, Reach, unharmed
 
 log = structlog.get_logger()
 
 
-def sweep(engine: Engine, settings: Settings) -> int:
+def sweep(engine: Engine, settings: Settings, *, reach: Reach = unharmed) -> int:
     """Puts back what no process works on any more, and returns how many evaluations that were."""
     with UnitOfWork(engine) as work:
         if not work.try_lock("sweep"):
@@ -26,7 +27,9 @@ def sweep(engine: Engine, settings: Settings) -> int:
         n_swept = n_lost + n_unclaimed + n_revived
         if n_swept:
             work.ring()
+        reach(FaultPoint.SWEEP_BEFORE_COMMIT)
         work.commit()
+    reach(FaultPoint.SWEEP_COMMITTED)
     if n_swept:
         log.warning("evaluations_put_back", n_lost=n_lost, n_unclaimed=n_unclaimed, n_revived=n_revived)
     return n_swept

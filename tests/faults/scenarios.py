@@ -1,0 +1,134 @@
+"""What may break, and which test shows what then holds: the rows of docs/reliability.md."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Where a run with --chaos leaves what it measured, by test.
+RECOVERIES = Path("out/recoveries.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A claim about a fault, and the test of it as `path::name`."""
+
+    by: str
+    holds: str
+    limit: float | None = None  #: of the recovery, if the test measures one
+    unit: str = "s"  #: of the limit; `x` is a ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A fault with what shows that it does no harm; or why there is nothing to show."""
+
+    fault: str
+    shown: tuple[Shown, ...] = ()
+    absent: str | None = None
+
+
+WORKERS = "tests/faults/test_workers.py::"
+DELIVERIES = "tests/faults/test_deliveries.py::"
+CONTROLLERS = "tests/faults/test_controllers.py::"
+STORM = "tests/faults/test_storm.py::"
+CANCELS = "tests/faults/test_cancels.py::"
+
+SCENARIOS = (
+    Scenario(
+        "SIGKILL of the evaluating child",
+        (
+            Shown(
+                WORKERS + "test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again",
+                "it runs again; crash_count 1",
+                5,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGKILL of the whole worker",
+        (Shown(WORKERS + "test_what_a_killed_worker_held_runs_again", "it runs again; lost_count 1", 60),),
+    ),
+    Scenario(
+        "SIGSTOP past the lease, then SIGCONT",
+        (
+            Shown(
+                WORKERS + "test_the_late_result_of_a_frozen_worker_changes_nothing",
+                "it runs again elsewhere; the late result touches no row",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "SIGTERM of a worker",
+        (
+            Shown(
+                WORKERS + "test_a_stopped_worker_gives_back_what_it_holds",
+                "leases released, run again at once, no counter raised",
+                5,
+            ),
+        ),
+    ),
+    Scenario(
+        "controller SIGKILLed at each named step of a generation",
+        (
+            Shown(
+                CONTROLLERS + "test_another_controller_goes_on_where_one_was_killed",
+                "another one takes the search further, and all that waited is claimed; same front",
+                30,
+            ),
+        ),
+    ),
+    Scenario(
+        "an innocent evaluation loses its worker five times",
+        (
+            Shown(
+                WORKERS + "test_an_evaluation_that_loses_its_worker_five_times_still_finishes",
+                "it runs again each time, and finishes; lost_count 5",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "killed after the result's commit, before the ack; the same doorbell 5 times",
+        (
+            Shown(
+                DELIVERIES
+                + "test_a_process_killed_between_its_results_commit_and_the_answer_to_the_broker_counts_once",
+                "one attempt, and no blame",
+            ),
+            Shown(DELIVERIES + "test_the_same_doorbell_five_times_counts_once", "one attempt counts"),
+        ),
+    ),
+    Scenario(
+        "cancel while queued, running, finishing",
+        (
+            Shown(
+                CANCELS + "test_nothing_is_evaluated_for_a_search_cancelled_while_queued", "no claim after the answer"
+            ),
+            Shown(
+                CANCELS + "test_what_is_computed_for_a_cancelled_search_is_given_up_and_nothing_more_is_claimed",
+                "the computation is gone, no claim after the answer",
+                15,
+            ),
+            Shown(CANCELS + "test_a_search_cancelled_while_it_finishes_has_one_final_state", "one final state"),
+        ),
+    ),
+    Scenario(
+        "10 searches, 8 workers, a random kill every second for a minute",
+        (
+            Shown(
+                STORM + "test_ten_searches_survive_a_random_kill_every_second_for_a_minute",
+                "I1-I7; the wall time beside that of the same searches undisturbed, in the same run",
+                1.5,
+                "x",
+            ),
+        ),
+    ),
+)
+
+
+def limit_of(test: str) -> float:
+    """Returns the limit of a test that measures recoveries; KeyError if the table does not have it."""
+    limits = {shown.by: shown.limit for scenario in SCENARIOS for shown in scenario.shown}
+    limit = limits[test]
+    assert limit is not None, f"{test} has no limit"
+    return limit
