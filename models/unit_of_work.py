@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from models.arrears import Arrears
 from models.audit import Audit
 from models.candidates import Candidates
 from models.confirmations import Confirmations
@@ -32,6 +33,7 @@ class UnitOfWork:
     evaluations: Evaluations
     workers: Workers
     audit: Audit
+    arrears: Arrears
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,6 +47,7 @@ class UnitOfWork:
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
         self.audit = Audit(self.session)
+        self.arrears = Arrears(self.session)
         return self
 
     def __exit__(

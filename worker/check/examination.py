@@ -20,9 +20,10 @@ def check(
     search_id: UUID | None = None,
     grace_s: float = GRACE_S,
     is_served: bool | None = None,
+    replays: bool = True,
 ) -> list[Violation]:
     """Returns what does not hold; the arguments are those of `examine`."""
-    report = examine(work, settings, search_id=search_id, grace_s=grace_s, is_served=is_served)
+    report = examine(work, settings, search_id=search_id, grace_s=grace_s, is_served=is_served, replays=replays)
     return list(report.violations)
 
 
@@ -33,6 +34,7 @@ def examine(
     search_id: UUID | None = None,
     grace_s: float = GRACE_S,
     is_served: bool | None = None,
+    replays: bool = True,
 ) -> Report:
     """Checks all searches, or one, as they are at one moment.
 
@@ -43,6 +45,7 @@ def examine(
         grace_s: how late anything may be before it counts as forgotten.
         is_served: whether a controller is at work, without which what is late is no violation but a note; by default,
             whether one is connected to the database.
+        replays: whether proposals, survivors and verdicts are made again: most of the time that a check takes.
 
     Raises:
         LookupError: there is no such search.
@@ -55,7 +58,7 @@ def examine(
         search = work.audit.search(one)
         if search is None:
             raise LookupError(f"there is no search {one}")
-        n_candidates += check_search(work, search, findings)
+        n_candidates += check_search(work, search, findings, replays=replays)
     check_attempts(work, search_id, findings)
     check_standstill(
         work,
@@ -63,7 +66,7 @@ def examine(
         search_id,
         findings,
         grace_s=grace_s,
-        is_served=work.audit.has_controller() if is_served is None else is_served,
+        is_served=work.arrears.has_controller() if is_served is None else is_served,
     )
     return Report(
         violations=findings.violations,

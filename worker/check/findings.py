@@ -1,5 +1,6 @@
 """What a check finds: violations of the invariants, and notes on what could not be checked or wants attention."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -95,3 +96,8 @@ class Findings:
 
 def _with_others(cases: _Cases) -> str:
     return cases.message if cases.n == 1 else f"{cases.message}; and {cases.n - 1} more like it"
+
+
+def listed(values: Iterable[object]) -> str:
+    """Returns values side by side."""
+    return ", ".join(map(str, values)) or "none"

@@ -5,19 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from models import Candidate, Stage
-from models.audit import Source
+from models.audit import Source, StagesOfOne
 from models.states import CandidateState, EvaluationState, StageState
 from nas.algorithms import objectives_of, violation_of
 from nas.spec import SearchSpec
 from worker.check.findings import Findings
 
-Stages = list[tuple[Stage, Source]]
-
 #: Without these, a measurement says nothing; what else a row keeps differs between versions.
 _NEEDED = ("value", "std_error")
 
 
-def check_outcome(candidate: Candidate, source: Source, stages: Stages, findings: Findings) -> None:
+def check_outcome(candidate: Candidate, source: Source, stages: StagesOfOne, findings: Findings) -> None:
     """Holds a candidate and its stages to the evaluations that they were told from."""
     search_id, place = candidate.search_id, f"{candidate.generation}.{candidate.index}"
     for stage, of_stage in stages:
@@ -72,7 +70,7 @@ def _difference(kept: Mapping[str, Any], measured: Mapping[str, Any]) -> str | N
     if set(kept) != set(measured):
         return f"metrics {', '.join(sorted(set(kept) ^ set(measured)))} stand in one of both alone"
     for name, of_row in kept.items():
-        for key in {*_NEEDED, *of_row}:
+        for key in (*_NEEDED, *of_row):
             ours, theirs = of_row.get(key), measured[name].get(key)
             if ours != theirs or (key in _NEEDED and ours is None):
                 return f"{name} has {key} {ours} here and {theirs} there"

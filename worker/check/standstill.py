@@ -26,7 +26,7 @@ def check_standstill(
         for confirmation_id, of_search in work.confirmations.stalled(search_id, grace_s=grace_s):
             claim = "a confirmation could move, and no controller has taken it for more than {grace:.0f} s"
             findings.violation("I7", claim, of_search, confirmation_id, grace=grace_s)
-    elif n_open := work.audit.count_open(search_id):
+    elif n_open := work.arrears.count_open(search_id):
         what = _count(n_open, "search or confirmation that has", "searches and confirmations that have")
         findings.note(
             f"no controller is connected to this database: {what} not ended will not move, and what is late is not "
@@ -38,7 +38,7 @@ def check_standstill(
 def _check_evaluations(
     work: UnitOfWork, settings: Settings, search_id: UUID | None, findings: Findings, *, grace_s: float
 ) -> None:
-    for row in work.audit.overdue(search_id, grace_s=grace_s):
+    for row in work.arrears.overdue(search_id, grace_s=grace_s):
         claim = "an evaluation still runs on {worker}, {seconds:.0f} s after its lease ended: nobody put it back"
         findings.violation("I7", claim, row.id, worker=row.worker, seconds=row.seconds)
     in_flight = work.evaluations.count_in_flight()
@@ -46,31 +46,33 @@ def _check_evaluations(
         # While every slot is busy, a doorbell that waits is not lost.
         if in_flight[device, EvaluationState.RUNNING] >= n_slots:
             continue
-        for row in work.audit.unclaimed(search_id, device=device, after_s=settings.rering_s + grace_s):
+        for row in work.arrears.unclaimed(search_id, device=device, after_s=settings.rering_s + grace_s):
             claim = (
                 "an evaluation was dispatched {seconds:.0f} s ago, and no worker has claimed it, nor was it sent again"
             )
             findings.violation("I7", claim, row.id, seconds=row.seconds)
-    for row in work.audit.given_up(search_id, grace_s=grace_s):
+    for row in work.arrears.given_up(search_id, grace_s=grace_s):
         claim = "an evaluation was cancelled {seconds:.0f} s ago although something waits for it"
         findings.violation("I7", claim, row.id, seconds=row.seconds)
-    for row in work.audit.unwanted(search_id, grace_s=grace_s):
+    for row in work.arrears.unwanted(search_id, grace_s=grace_s):
         claim = "an evaluation is open although nothing has waited for it for {seconds:.0f} s"
         findings.violation("I7", claim, row.id, seconds=row.seconds)
 
 
 def _note_queues(work: UnitOfWork, settings: Settings, findings: Findings) -> None:
-    for row in work.audit.queues(worker_timeout_s=settings.worker_timeout_s):
-        waiting = _count(row.n_pending, "evaluation", "evaluations")
+    for row in work.arrears.queues(worker_timeout_s=settings.worker_timeout_s):
         if not row.n_slots:
+            waiting = _count(row.n_pending + row.n_in_flight, "evaluation waits", "evaluations wait")
             findings.note(
-                f"{_count(row.n_pending + row.n_in_flight, 'evaluation', 'evaluations')} wait for a worker with device "
-                f"{row.device}, and none was heard of in the last {settings.worker_timeout_s:.0f} s"
+                f"{waiting} for a worker with device {row.device}, and none was heard of in the last "
+                f"{settings.worker_timeout_s:.0f} s; start one with `hqnas worker --device {row.device}`"
             )
         elif row.n_pending and not row.n_in_flight:
+            pending = _count(row.n_pending, "evaluation is", "evaluations are")
+            slots = _count(row.n_slots, "slot", "slots")
             findings.note(
-                f"{waiting} pending and none on its way, though workers with device {row.device} have {row.n_slots} "
-                "slots: if it stays so, the broker does not answer"
+                f"{pending} pending and none on its way, though workers with device {row.device} have {slots}: if it "
+                "stays so, the broker does not answer"
             )
 
 
