@@ -1,6 +1,7 @@
 """Private servers that tests share: one PostgreSQL for a run, emptied before each test that asks for it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from models.tables import DEFAULT_TEAM_ID
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("HQNAS_")]:
         del os.environ[name]
+    # By default SIGTERM ends Python on the spot, and servers and launches of the tests would outlive the run.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The machine decides how long a test takes, not whether it passes; and every run tries the same examples.
     hypothesis.settings.register_profile("hqnas", deadline=None, derandomize=True)
     hypothesis.settings.load_profile("hqnas")

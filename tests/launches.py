@@ -1,6 +1,8 @@
 """Launches for the tests of the launcher: a real launcher over the pretend service of launcher_driver.py."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import psutil
 import psycopg
 from processes import PATIENCE_S, wait_until
 
+from hqnas.launcher import exec_as
 from hqnas.launcher.postgres import EmbeddedPostgres
 
 DRIVER = Path(__file__).with_name("integration") / "launcher_driver.py"
@@ -26,15 +29,22 @@ def command_line(process: psutil.Process) -> str:
 class Launch:
     """A launcher under test, in a session of its own, with all the processes that it has started."""
 
-    def __init__(self, home: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(self, home: Path, *arguments: str, outputs: Path, port: int = 0) -> None:
         self.home = home
         command = [sys.executable, str(DRIVER), "launch", str(home), str(port), *arguments]
-        self.output_path = home.parent / f"{home.name}-{time.monotonic_ns()}.out"
+        # A launch is in a session of its own; so that it does not outlive a run of the tests that is killed.
+        ending_with_us = ["-I", "-S", exec_as.__file__, "-1", "-1", str(os.getpid()), str(int(signal.SIGTERM)), "/"]
+        self.output_path = outputs / f"{home.name}-{time.monotonic_ns()}.out"
         with self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                [sys.executable, *ending_with_us, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self.family: list[psutil.Process] = []
+        self.log_start = 0  #: of PostgreSQL in this launch
 
     @property
     def output(self) -> str:
@@ -47,6 +57,7 @@ class Launch:
         return self
 
     def note_family(self) -> None:
+        """Looks at what the launch consists of now."""
         self.family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
 
     def named(self, part: str) -> psutil.Process:
@@ -83,7 +94,7 @@ def starting(folder: Path) -> Iterator[Start]:
     launches: list[Launch] = []
 
     def start(*arguments: str, home: Path | None = None, port: int = 0) -> Launch:
-        launches.append(Launch(home or folder / "a home", *arguments, port=port))
+        launches.append(Launch(home or folder / "a home", *arguments, outputs=folder, port=port))
         return launches[-1]
 
     try:

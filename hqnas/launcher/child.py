@@ -11,11 +11,13 @@ from typing import Final
 
 from hqnas.launcher.errors import ChildFailed
 from hqnas.launcher.restarts import RestartPolicy
+from hqnas.launcher.space import is_full
 
 LONGEST_LOG: Final = 16 << 20
 """Bytes. A longer log is put aside (as `….log.1`) when its process starts the next time."""
 
 N_LINES_SHOWN: Final = 15
+WAIT_FOR_SPACE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Child:
         Raises:
             ChildFailed: the program cannot be run.
         """
-        _put_aside(self.log)
         try:
+            _put_aside(self.log)
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     self.spec.command,
@@ -68,7 +70,7 @@ class Child:
                     pass_fds=(self._lifeline_fd,),
                 )
         except OSError as error:
-            raise ChildFailed(f"{self.spec.name} cannot be started: {error}") from error
+            raise ChildFailed(f"{self.spec.name} cannot be started ({error.strerror}: {error.filename})") from error
         self._start_at = None
         self._restarts.started()
 
@@ -92,14 +94,17 @@ class Child:
             return None
         delay_s = self._restarts.next_delay_s()
         if delay_s is None:
-            raise self.failure("keeps dying")
+            if not is_full(self.log.parent):
+                raise self.failure("keeps dying")
+            delay_s = WAIT_FOR_SPACE_S  # it cannot do better before there is space again
         self._start_at = self._clock() + delay_s
         return f"{self.spec.name} {_in_words(status)}; it starts again in {delay_s:g} s (log: {self.log})."
 
     def failure(self, what: str) -> ChildFailed:
         """Returns the error that says what happened, with the last lines of the log."""
         how = f" ({_in_words(self.status)})" if self.status is not None else ""
-        return ChildFailed(f"{self.spec.name} {what}{how}; its log {self.log} ends:\n{self._last_lines()}")
+        full = "no space is left on the disk; " if is_full(self.log.parent) else ""
+        return ChildFailed(f"{self.spec.name} {what}{how}; {full}its log {self.log} ends:\n{self._last_lines()}")
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the process if it runs."""

@@ -22,6 +22,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hqnas.launcher.errors import DiskFull, HomeUnusable, PostgresFailed, PostgresMissing
+from hqnas.launcher.space import NEW_DATA_NEEDS, RUNNING_NEEDS, is_full
 
 MAJOR_VERSION: Final = 18
 ROLE: Final = "hqnas"
@@ -31,6 +32,8 @@ PORT: Final = 5432
 SOCKET_NAME: Final = f".s.PGSQL.{PORT}"
 LONGEST_SOCKET_PATH: Final = 103
 """In bytes. Linux takes 107, macOS 103."""
+
+NO_SPACE: Final = ("No space left on device", "Disk quota exceeded")
 
 UNPRIVILEGED_ACCOUNT: Final = "nobody"
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
@@ -130,7 +133,8 @@ def make_data(directory: Path, account: Account, *, is_durable: bool) -> Path:
     )
     if result.returncode != 0:
         shutil.rmtree(new, ignore_errors=True)
-        raise failure(f"PostgreSQL could not make its data in {directory}", result.stderr)
+        what = f"PostgreSQL could not make its data in {directory}"
+        raise failure(what, result.stderr, directory=directory, needs=NEW_DATA_NEEDS)
     new.rename(data)
     return data
 
@@ -206,10 +210,19 @@ def short_socket_folder(directory: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"hqnas-{digest}"
 
 
-def failure(what: str, output: str) -> PostgresFailed:
-    """Returns the error for a failed program, with the reason that its output gives."""
-    if "No space left on device" in output:
+def failure(what: str, output: str, *, directory: Path, needs: int = RUNNING_NEEDS) -> PostgresFailed:
+    """Returns the error for a failed program, with the reason that its output gives.
+
+    Args:
+        what: what failed, with the path.
+        output: what the program said.
+        directory: where it wrote; with less than `needs` bytes free there, that is the reason, whatever it said.
+        needs: the bytes.
+    """
+    if any(text in output for text in NO_SPACE) or is_full(directory, needs=needs):
         return DiskFull(f"{what}: no space is left on the disk; free some, or choose another --home")
+    if "Read-only file system" in output:
+        return PostgresFailed(f"{what}: the disk is read-only; make it writable, or choose another --home")
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [line for line in lines if "FATAL" in line or "error:" in line.lower() or "PANIC" in line]
     reason = (telling or lines or ["it gave no reason"])[-1]

@@ -3,8 +3,9 @@
     python -m hqnas.launcher.guard LIFELINE_FD LOCK_FD LAUNCH [POSTGRES_DIRECTORY LOG]
 
 It runs in a session of its own, where neither Ctrl-C nor a kill of the launcher's process group reaches it. Reports go
-to standard output, one JSON object a line: `{"url": …}` once PostgreSQL takes connections, `{"error": …}` when the
-guard gives up. At the end of the lifeline it first ends all processes of the launch, then PostgreSQL, then itself; with
+to standard output, one JSON object a line: `{"url": …}` once PostgreSQL takes connections, `{"notice": …}` for the
+person at the terminal, `{"error": …}` when the guard gives up. A full disk is no reason to give up once PostgreSQL has
+run. At the end of the lifeline it first ends all processes of the launch, then PostgreSQL, then itself; with
 it the lock on the home falls. It carries no id of the launch itself.
 """
 
@@ -17,12 +18,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from hqnas.launcher.errors import LauncherError, PostgresFailed
+from hqnas.launcher.errors import DiskFull, LauncherError, PostgresFailed
 from hqnas.launcher.postgres import EmbeddedPostgres
 from hqnas.launcher.restarts import RestartPolicy
+from hqnas.launcher.space import is_full
 from hqnas.launcher.sweep import end_members
 
 POLL_S: Final = 0.1
+SPACE_POLL_S: Final = 2.0
 
 
 class Guard:
@@ -60,9 +63,25 @@ class Guard:
     def _restart(self, server: EmbeddedPostgres) -> None:
         delay_s = self._restarts.next_delay_s()
         if delay_s is None:
-            raise PostgresFailed(f"PostgreSQL keeps dying; its log is {server.log}")
-        if not self._is_over(delay_s):
+            if not is_full(server.directory):
+                raise PostgresFailed(f"PostgreSQL keeps dying; its log is {server.log}")
+            delay_s = SPACE_POLL_S
+        _report(notice=f"PostgreSQL ended; it starts again in {delay_s:g} s (log: {server.log}).")
+        if self._is_over(delay_s):
+            return
+        try:
             self._bring_up(server)
+        except DiskFull as full:
+            self._wait_for_space(server, full)
+
+    def _wait_for_space(self, server: EmbeddedPostgres, full: DiskFull) -> None:
+        # Space comes back sooner or later, and everybody else waits for the database in any case.
+        _report(notice=f"{full}. It goes on as soon as there is space.")
+        while not self._is_over(SPACE_POLL_S):
+            with contextlib.suppress(DiskFull):
+                self._bring_up(server)
+                _report(notice="PostgreSQL is up again.")
+                return
 
     def _is_over(self, wait_s: float) -> bool:
         # Nothing is ever written to the lifeline: it turns readable when it ends.

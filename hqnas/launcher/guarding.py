@@ -7,18 +7,19 @@ import sys
 from collections.abc import Callable, Mapping
 
 from hqnas.launcher.errors import LauncherError, PostgresFailed
-from hqnas.launcher.home import Home
+from hqnas.launcher.home import Home, Say, translated
 from hqnas.launcher.lifeline import LAUNCH_VARIABLE, LIFELINE_VARIABLE, Lifeline
 
 
 class GuardProcess:
     """The guard of a launch."""
 
-    def __init__(self, home: Home, lifeline: Lifeline, launch_id: str, *, has_postgres: bool) -> None:
+    def __init__(self, home: Home, lifeline: Lifeline, launch_id: str, *, has_postgres: bool, say: Say) -> None:
         self._home = home
         self._lifeline = lifeline
         self._launch_id = launch_id
         self._has_postgres = has_postgres
+        self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._reports = -1
         self._unread = b""
@@ -29,6 +30,7 @@ class GuardProcess:
         """Starts the guard and calls `pause`, which is to call `check`, until PostgreSQL is up.
 
         Raises:
+            HomeUnusable: the log cannot be written.
             LauncherError: PostgreSQL does not start.
         """
         self._reports, write_fd = os.pipe()
@@ -39,7 +41,8 @@ class GuardProcess:
             command += [str(self._home.postgres), str(self._home.logs / "postgres.log")]
         # The guard ends whatever carries the launch's id, and must not carry one itself.
         marks = (LAUNCH_VARIABLE, LIFELINE_VARIABLE)
-        with (self._home.logs / "guard.log").open("ab") as log, os.fdopen(write_fd, "wb") as reports:
+        log_path = self._home.logs / "guard.log"
+        with translated(log_path), os.fdopen(write_fd, "wb") as reports, log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 env={name: value for name, value in environment.items() if name not in marks},
@@ -53,7 +56,7 @@ class GuardProcess:
             pause()
 
     def check(self) -> None:
-        """Passes while the guard is well, and takes note of what it reports.
+        """Passes while the guard is well; takes note of what it reports, and passes its notices on.
 
         Raises:
             LauncherError: it gave up, or was killed.
@@ -69,6 +72,9 @@ class GuardProcess:
             report = json.loads(line)
             if "error" in report:
                 raise PostgresFailed(report["error"])
+            if "notice" in report:
+                self._say(report["notice"])
+                continue
             self.database_url = report["url"]
             self._is_up = True
 

@@ -90,13 +90,13 @@ class Home:
             HomeBusy: another launcher has it.
         """
         path = path.expanduser().absolute()
-        with _translated(path):
+        with translated(path):
             _make_folder(path)
             lock_fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             _lock(path, lock_fd, say=say, is_stopped=is_stopped)
             previous = _read_record(lock_fd)
-            with _translated(path):
+            with translated(path):
                 record = json.dumps(asdict(LaunchRecord.of_this_process(launch))).encode()
                 os.pwrite(lock_fd, record, 0)
                 os.ftruncate(lock_fd, len(record))
@@ -112,7 +112,7 @@ class Home:
         Raises:
             HomeUnusable: something in it cannot be removed.
         """
-        with _translated(self.path):
+        with translated(self.path):
             for entry in self.path.iterdir():
                 if entry.name == LOCK_NAME:
                     continue
@@ -172,7 +172,12 @@ def _read_record(lock_fd: int) -> LaunchRecord | None:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Says in a sentence what keeps the block from using the path.
+
+    Raises:
+        HomeUnusable: whatever the operating system refused.
+    """
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:

@@ -69,7 +69,9 @@ class Launcher:
         self._signals = signals
         self._say = say
         self._lifeline = Lifeline()
-        self._guard = GuardProcess(home, self._lifeline, environment[LAUNCH_VARIABLE], has_postgres=plan.has_postgres)
+        self._guard = GuardProcess(
+            home, self._lifeline, environment[LAUNCH_VARIABLE], has_postgres=plan.has_postgres, say=say
+        )
         self._children: list[Child] = []
         self._command: ForegroundCommand | None = None
         self._environment = dict(environment)

@@ -115,7 +115,8 @@ class EmbeddedPostgres:
         try:
             self._launch()
         except OSError as error:
-            raise cluster.failure(f"PostgreSQL cannot be set up in {self.directory}", str(error)) from error
+            what = f"PostgreSQL cannot be set up in {self.directory}"
+            raise cluster.failure(what, str(error), directory=self.directory) from error
 
     def _launch(self) -> None:
         program = cluster.find_program("postgres")
@@ -133,6 +134,9 @@ class EmbeddedPostgres:
             "max_connections=200",
             "timezone=UTC",
             "log_timezone=UTC",
+            # Whoever started the server starts it again. By itself, PostgreSQL 18 stays half up, for ever and without
+            # a connection, where the disk is full when it recovers.
+            "restart_after_crash=off",
         ]
         for setting in [*settings, *(() if self._is_durable else UNSAFE_OPTIONS)]:
             options += ["-c", setting]
@@ -161,7 +165,8 @@ class EmbeddedPostgres:
             PostgresFailed: it has ended.
         """
         if not self.is_running():
-            raise cluster.failure(f"PostgreSQL in {self.directory} ended", self._recent_log())
+            what = f"PostgreSQL in {self.directory} ended"
+            raise cluster.failure(what, self._recent_log(), directory=self.directory)
         status = _read_postmaster(self.directory / "data")
         return len(status) > 7 and status[0] == str(self.pid) and status[7].strip() == "ready"
 
@@ -184,17 +189,19 @@ class EmbeddedPostgres:
 
 
 def end_leftover(directory: Path) -> None:
-    """Ends a server that an earlier, killed owner left over the directory, and forgets one that is no more.
+    """Ends a server, or the making of its data, that an earlier, killed owner left, and forgets one that is no more.
 
     PostgreSQL refuses to start while the process id in `postmaster.pid` lives; after a restart of the machine or the
-    container it may well be another program's.
+    container it may well be another program's. It also refuses where the file is empty, which a kill can leave.
     """
-    data = directory / "data"
+    data, unfinished = directory / "data", directory / "data.new"
+    for process in [*_makers_of(unfinished), *_servers_over(unfinished)]:
+        _end(process, "immediate")
     pid_file = data / "postmaster.pid"
-    status = _read_postmaster(data)
-    if not status:
+    if not pid_file.exists():
         return
-    pid = int(status[0])
+    status = _read_postmaster(data)
+    pid = int(status[0]) if status else None
     leftovers = _servers_over(data)
     for process in sorted(leftovers, key=lambda process: process.pid != pid):
         if process.pid == pid:
@@ -203,8 +210,18 @@ def end_leftover(directory: Path) -> None:
             # A backend whose first process was killed; it ends by itself, but only after its query.
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-    if psutil.pid_exists(pid):
+    if pid is None or psutil.pid_exists(pid):
         pid_file.unlink(missing_ok=True)
+
+
+def _makers_of(unfinished: Path) -> list[psutil.Process]:
+    """Returns the initdb that makes data in the folder, if one does."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "initdb" and f"--pgdata={unfinished}" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def _servers_over(data: Path) -> list[psutil.Process]:

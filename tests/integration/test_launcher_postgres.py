@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from processes import wait_until
 
 from hqnas.launcher import cluster
 from hqnas.launcher.errors import PostgresFailed
@@ -103,6 +104,24 @@ def test_a_stale_process_id_of_a_stranger_does_not_keep_it_from_starting(tmp_pat
     with server:
         assert ask(server, "SELECT 1") == 1
     assert psutil.pid_exists(stranger)
+
+
+def test_a_status_file_that_a_kill_left_empty_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg", is_durable=False).start()
+    server.stop()
+    (tmp_path / "pg" / "data" / "postmaster.pid").write_bytes(b"")
+
+    with server:
+        assert ask(server, "SELECT 1") == 1
+
+
+def test_a_server_whose_process_dies_is_left_to_its_owner(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "pg") as server:
+        with psycopg.connect(server.url) as connection:
+            psutil.Process(connection.info.backend_pid).kill()
+            wait_until(lambda: not server.is_running(), "its end")
+        server.start()
+        assert ask(server, "SELECT 1") == 1
 
 
 def test_data_half_made_are_made_anew(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -170,14 +171,29 @@ def test_a_record_of_a_process_that_came_later_is_not_alive() -> None:
     assert not LaunchRecord(mine.pid, mine.started_at - 5.0, "a").is_alive()
 
 
-def test_no_space_is_told_from_other_failures() -> None:
-    output = "LOG: starting\nFATAL:  could not write file: No space left on device\n"
-    assert isinstance(cluster.failure("PostgreSQL", output), DiskFull)
+@pytest.mark.parametrize("reason", ["No space left on device", "Disk quota exceeded"])
+def test_no_space_is_told_from_other_failures(tmp_path: Path, reason: str) -> None:
+    output = f"LOG: starting\nFATAL:  could not write file: {reason}\n"
+    assert isinstance(cluster.failure("PostgreSQL", output, directory=tmp_path), DiskFull)
 
 
-def test_the_telling_line_of_a_log_is_the_reason() -> None:
+def test_no_space_is_the_reason_where_there_is_none_whatever_the_log_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    error = cluster.failure("PostgreSQL", "PANIC:  cannot abort transaction 1\n", directory=tmp_path)
+    assert isinstance(error, DiskFull)
+
+
+def test_a_read_only_disk_is_told_from_other_failures(tmp_path: Path) -> None:
+    output = 'FATAL:  could not create lock file "postmaster.pid": Read-only file system\n'
+    error = cluster.failure("PostgreSQL in a-folder ended", output, directory=tmp_path)
+    assert str(error).startswith("PostgreSQL in a-folder ended: the disk is read-only; make it writable")
+
+
+def test_the_telling_line_of_a_log_is_the_reason(tmp_path: Path) -> None:
     output = "LOG: starting\nFATAL:  the moon is wrong\nLOG:  database system is shut down\n"
-    error = cluster.failure("PostgreSQL", output)
+    error = cluster.failure("PostgreSQL", output, directory=tmp_path)
     assert type(error) is PostgresFailed
     assert str(error) == "PostgreSQL: FATAL:  the moon is wrong"
 
