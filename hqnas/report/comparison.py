@@ -41,7 +41,8 @@ class Coverage:
 
     of: str
     by: str
-    share: float
+    share: float  #: by value
+    share_within_errors: float  #: where values whose bars, ± one standard error, meet count as equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,38 @@ def _volume(points: Floats, reference: Floats) -> float:
 
 def coverages(study: Study, objectives: tuple[Objective, ...]) -> list[Coverage]:
     """Returns C(A, B) of every ordered pair of fronts; it is not symmetric."""
-    fronts = {member.label: losses_of(member.front, objectives) for member in study.members}
+    fronts = {member.label: _bars(front_in(member, objectives), objectives) for member in study.members}
     return [
-        Coverage(of=of, by=by, share=_coverage(fronts[of], fronts[by]))
+        Coverage(
+            of=of,
+            by=by,
+            share=_coverage(fronts[of][1], fronts[by][1]),
+            share_within_errors=_coverage(fronts[of][2], fronts[by][0]),
+        )
         for by, of in permutations(fronts, 2)
-        if len(fronts[of])
+        if len(fronts[of][1])
     ]
+
+
+def front_in(member: Member, objectives: tuple[Objective, ...]) -> tuple[Row, ...]:
+    """Returns the front of a search; of one with further objectives, what is non-dominated in these alone, by value.
+
+    A member that is on the front for another objective would be dominated in these by candidates of its own search.
+    """
+    if set(member.search.objectives) <= set(objectives):
+        return member.front
+    feasible = [row for row in member.rows if row.candidate.violation == 0]
+    if not feasible:
+        return ()
+    is_kept = moocore.is_nondominated(losses_of(feasible, objectives), keep_weakly=True)
+    return tuple(row for row, kept in zip(feasible, is_kept, strict=True) if kept)
+
+
+def _bars(rows: Sequence[Row], objectives: tuple[Objective, ...]) -> tuple[Floats, Floats, Floats]:
+    """Returns lower ends, values and upper ends of the objectives of rows, each (rows, objectives), minimised."""
+    values = losses_of(rows, objectives)
+    errors = np.array([[row.error(o.metric) for o in objectives] for row in rows]).reshape(values.shape)
+    return values - errors, values, values + errors
 
 
 def _coverage(covered: Floats, covering: Floats) -> float:

@@ -70,6 +70,7 @@ def _sentences(member: Member) -> list[str]:
     return [
         f"{member.label}: {confirmation.n_measured} members, each trained with {len(confirmation.seeds)} seeds for "
         f"{confirmation.epochs} epochs; of the comparisons with controls: {counts}.",
+        "Each interval stands for itself; verdicts allow for the number of comparisons (p adjusted).",
         *confirmation.notes,
     ]
 

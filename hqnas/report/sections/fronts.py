@@ -39,8 +39,11 @@ def _apart(study: Study, objective: Objective) -> str:
 
 def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list[str]:
     names = ", ".join(objective.metric for objective in objectives)
-    return [f"Compared in {names}, by value, without regard to errors."] + [
-        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by}."
+    has_more = any(not set(member.search.objectives) <= set(objectives) for member in study.members)
+    what = ", over what is non-dominated in these alone" if has_more else ""
+    return [f"Compared in {names}{what}."] + [
+        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by} by value, and "
+        f"{found.share_within_errors:.0%} where values within the standard errors count as equal."
         for found in coverages(study, objectives)
     ]
 

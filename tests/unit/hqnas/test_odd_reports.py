@@ -46,8 +46,29 @@ def test_the_gradient_variance_of_two_modes_is_not_one_quantity_and_fronts_are_n
     said = " ".join(fronts(study).sentences)
     assert "gradient_variance is not one quantity in these searches: of the loss by all parameters" in said
     assert "of the loss by circuit weights, on moons (400 rows, 2 features), in batches of 16 in apart" in said
-    assert "Compared in validation_accuracy, by value" in said
+    assert "Compared in validation_accuracy, over what is non-dominated in these alone." in said
     assert hypervolume(study).sentences[0].startswith("Of validation accuracy.")
+
+
+def test_fronts_are_compared_over_what_is_best_in_the_objectives_that_are_one_quantity(documents):
+    # The second is on the first front for its gradients alone, and dominated by a member of its own in accuracy.
+    objectives = [ACCURACY, VARIANCE]
+    one = make_member(documents, [(0.9, 0, 0.1), (0.5, 0, 0.9)], label="one", fronts=(0, 1), objectives=objectives)
+    other = make_member(
+        documents, [(0.8, 0, 0)], label="other", mode="quantum-only", fronts=(0,), objectives=objectives
+    )
+    study = Study((one, other))
+    found = {(c.by, c.of): c.share for c in coverages(study, study.comparable_objectives)}
+    assert found == {("one", "other"): 1.0, ("other", "one"): 0.0}
+
+
+def test_values_within_the_errors_match_one_another(documents):
+    # Accuracies are known to 0.02, and expressibilities to 0.01.
+    one = make_member(documents, [(0.90, 0.50, 0)], label="one", fronts=(0,))
+    near = make_member(documents, [(0.93, 0.50, 0), (0.95, 0.50, 0)], label="near", fronts=(0, 1))
+    study = Study((one, near))
+    (found,) = [c for c in coverages(study, study.comparable_objectives) if c.by == "one"]
+    assert (found.share, found.share_within_errors) == (0.0, 0.5)
 
 
 def test_searches_of_one_mode_are_compared_in_all_that_they_share(documents):

@@ -197,7 +197,7 @@ def test_controls_are_the_differences_of_the_newest_confirmation(api, client, do
         ("0.0", "classical net", -0.05, "worse"),
     ]
     assert section.sentences[0].endswith("of the comparisons with controls: 1 better, 0 no better, 1 worse.")
-    assert section.sentences[1] == "This is confirmation 1."
+    assert section.sentences[2] == "This is confirmation 1."
     assert section.picture.startswith(b"\x89PNG")
 
 
