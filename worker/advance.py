@@ -44,7 +44,7 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
         spec = parse_stored(search.spec)
     except InvalidSpec as problem:
         return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
-    versions = proposal_versions()
+    versions = proposal_versions(spec)
     if search.state == SearchState.QUEUED:
         try:
             workers = calibrated_workers(work, spec.device, timeout_s=worker_timeout_s)
