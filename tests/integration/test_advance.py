@@ -250,6 +250,20 @@ def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None
     assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
 
 
+def test_a_grid_that_runs_out_of_time_has_a_hypervolume_of_what_it_went_through(engine: Engine) -> None:
+    search = submit(engine, **GRID, budget={"wall_time": "1h"})
+    advance_all(engine)
+    work_off(engine)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(deadline_at=text("now() - interval '1 second'")))
+        work.commit()
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.reason == "the wall time of its budget is used up"
+    assert search.hypervolume
+
+
 def test_replicates_are_told_with_their_candidate(engine: Engine) -> None:
     search = submit(engine, **GRID)
     advance_all(engine)
