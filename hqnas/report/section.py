@@ -23,7 +23,7 @@ class Table:
         """Returns the table as CSV; nothing in it can be run as a formula."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow(map(plain_cell, self.columns))
         writer.writerows([_exact(cell) for cell in row] for row in self.rows)
         return out.getvalue()
 

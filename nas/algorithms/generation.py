@@ -127,12 +127,15 @@ class _Filter:
         return False
 
 
-def proposal_versions() -> dict[str, str]:
-    """Returns the versions that decide what is proposed: a search goes on only under the same.
+def proposal_versions(spec: SearchSpec) -> dict[str, str]:
+    """Returns the versions that decide what is proposed and what is measured: a search goes on only under the same.
 
     Of a library, what a release changes that may break its users: the first number, or the second where that is 0.
+    Metrics stand there under their names from their second version on, so that no front mixes versions of one.
     """
-    return {"operators": str(OPERATORS_VERSION), "pymoo": _major(version("pymoo")), "numpy": _major(version("numpy"))}
+    metrics = {name: str(METRICS[name].version) for name in spec.measured if METRICS[name].version > 1}
+    libraries = {name: _major(version(name)) for name in ("pymoo", "numpy")}
+    return {"operators": str(OPERATORS_VERSION), **libraries, **metrics}
 
 
 def _major(release: str) -> str:

@@ -1,5 +1,6 @@
 """The controller's steps over a real database, with made-up results: what is told, selected, proposed, and ended."""
 
+import dataclasses
 import hashlib
 import uuid
 from typing import Any
@@ -14,7 +15,7 @@ from models.states import CandidateState, EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Generation, Worker
 from nas.algorithms import generation, hypervolume, losses_of, non_dominated, std_errors_of
 from nas.calibration import Calibration
-from nas.spec import parse_spec
+from nas.spec import METRICS, parse_spec
 from worker import controller
 from worker.controller import advance_one
 
@@ -249,6 +250,20 @@ def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None
     assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
 
 
+def test_a_grid_that_runs_out_of_time_has_a_hypervolume_of_what_it_went_through(engine: Engine) -> None:
+    search = submit(engine, **GRID, budget={"wall_time": "1h"})
+    advance_all(engine)
+    work_off(engine)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(deadline_at=text("now() - interval '1 second'")))
+        work.commit()
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.reason == "the wall time of its budget is used up"
+    assert search.hypervolume
+
+
 def test_replicates_are_told_with_their_candidate(engine: Engine) -> None:
     search = submit(engine, **GRID)
     advance_all(engine)
@@ -328,14 +343,23 @@ def go_on_under(engine: Engine, monkeypatch: pytest.MonkeyPatch, **installed: st
     return reload(engine, search)
 
 
+def versions_here() -> str:
+    versions = generation.proposal_versions(parse_spec(SPEC))
+    return ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
+
+
 @pytest.mark.parametrize("installed", [{"pymoo": "0.7.0"}, {"pymoo": "1.0"}, {"numpy": "3.0.0"}, {"operators": "99"}])
 def test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, installed: dict[str, str]
 ) -> None:
-    began = ", ".join(f"{name} {number}" for name, number in sorted(generation.proposal_versions().items()))
+    began = ", ".join(
+        f"{name} {number}" for name, number in sorted(generation.proposal_versions(parse_spec(SPEC)).items())
+    )
     search = go_on_under(engine, monkeypatch, **installed)
     assert search.state == SearchState.FAILED
-    here = ", ".join(f"{name} {number}" for name, number in sorted(generation.proposal_versions().items()))
+    here = ", ".join(
+        f"{name} {number}" for name, number in sorted(generation.proposal_versions(parse_spec(SPEC)).items())
+    )
     assert began != here
     assert f"it began under {began}, and this controller has {here}" in (search.reason or "")
     assert "submit it again: what was evaluated is reused" in (search.reason or "")
@@ -351,9 +375,23 @@ def test_a_search_under_way_goes_on_after_a_smaller_upgrade(
 def test_a_second_number_counts_only_before_the_first_release(monkeypatch: pytest.MonkeyPatch) -> None:
     def versions(pymoo: str) -> str:
         monkeypatch.setattr(generation, "version", lambda _: pymoo)
-        return generation.proposal_versions()["pymoo"]
+        return generation.proposal_versions(parse_spec(SPEC))["pymoo"]
 
     assert [versions(one) for one in ("0.6.2", "0.6", "1.0.1", "1.9", "2")] == ["0.6", "0.6", "1", "1", "2"]
+
+
+def test_a_search_does_not_go_on_under_another_definition_of_what_it_measures(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = submit(engine)
+    advance_all(engine)
+    (metric, *_) = [objective.metric for objective in parse_spec(search.spec).objectives]
+    monkeypatch.setitem(METRICS, metric, dataclasses.replace(METRICS[metric], version=2))
+    work_off(engine)
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.state == SearchState.FAILED
+    assert f"and this controller has numpy 2, operators 2, pymoo 0.6, {metric} 2" in (search.reason or "")
 
 
 def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(

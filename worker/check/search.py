@@ -59,7 +59,7 @@ def _course_of(
     search: Search, spec: SearchSpec, generations: Sequence[Generation], findings: Findings, *, replays: bool
 ) -> Course | None:
     """Returns what retells the search as far as this version can, and notes what it cannot."""
-    here, there = proposal_versions(), search.versions
+    here, there = proposal_versions(spec), search.versions
     if there is None:
         return None  # it has not begun
     if there.get("operators") != here["operators"]:

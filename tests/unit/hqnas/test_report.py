@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hqnas.client.results import Candidate, Generation, Search
+from hqnas.client.results import Candidate
 from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares, growth
 from hqnas.report.correlation import _coefficients, association
@@ -18,39 +18,13 @@ from hqnas.report.sections.proxies import proxies
 from hqnas.report.sections.trade_off import strata, trade_off
 from hqnas.report.study import Member, Row
 
+from .studies import drawn, make_member
+
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 #: A 95 % interval misses in one of twenty samples; more than 8 of 60 happens with probability 2e-3, and no
 #: fewer than 0.
 COVERED = 52
-
-
-def make_member(documents, points, *, label="one", mode="full-hybrid", genomes=None, fronts=(), generations=None):
-    """A search whose candidates have these (accuracy, expressibility, gradient variance)."""
-    spec = {**documents.spec, "training": {"mode": mode}}
-    search = Search.from_json(documents.search(name=label, spec=spec))
-    rows = []
-    for i, (accuracy, expressibility, variance) in enumerate(points):
-        found = documents.candidate(0, accuracy=accuracy, expressibility=expressibility, is_on_front=i in fronts)
-        found["metrics"]["gradient_variance"] = {
-            "value": variance,
-            "std_error": 0.02,
-            "unit": "log10",
-            "version": 1,
-        }
-        found["genome"] = {**found["genome"], **(genomes[i] if genomes else {})}
-        found |= {"generation": generations[i] if generations else 0, "index": i}
-        rows.append(Row(search, label, Candidate.from_json(found)))
-    steps = tuple(Generation.from_json(item) for item in documents.generations)
-    return Member(search, label, tuple(rows), steps)
-
-
-def drawn(n, rho, seed=1):
-    """Pairs with a given correlation, and an accuracy that has nothing to do with them."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=n)
-    y = rho * x + math.sqrt(1 - rho**2) * rng.normal(size=n)
-    return [(float(a), float(b), float(c)) for a, b, c in zip(rng.uniform(size=n), x, y, strict=True)]
 
 
 def test_ranks_that_agree_have_coefficients_of_one():
@@ -223,7 +197,7 @@ def test_controls_are_the_differences_of_the_newest_confirmation(api, client, do
         ("0.0", "classical net", -0.05, "worse"),
     ]
     assert section.sentences[0].endswith("of the comparisons with controls: 1 better, 0 no better, 1 worse.")
-    assert section.sentences[1] == "This is confirmation 1."
+    assert section.sentences[2] == "This is confirmation 1."
     assert section.picture.startswith(b"\x89PNG")
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from known_circuits import layers
 
 from nas.circuits import Angle, Circuit, Operation
 from nas.engines import make_engine
@@ -66,3 +67,12 @@ def test_local_rotations_at_the_end_change_nothing():
 
 def test_the_same_seed_gives_the_same_value():
     assert measured(deep(2, 1)) == measured(deep(2, 1))
+
+
+@pytest.mark.parametrize("precision", ["complex128", "complex64"])
+def test_rounding_of_a_deep_product_circuit_is_within_its_error(precision):
+    # All states err to the same side, so that the spread among them does not show it.
+    found = entangling_capability(
+        layers(4, ("ry", "rz"), 64), make_engine("batched", precision), n_states=1_000, rng=np.random.default_rng(0)
+    )
+    assert 0.0 < found.value < 2 * found.std_error
