@@ -9,7 +9,7 @@ from known_circuits import layers
 
 from nas.circuits import Angle, Circuit, Operation
 from nas.engines import make_engine
-from nas.metrics.entangling_capability import entangling_capability, meyer_wallach
+from nas.metrics.entangling_capability import entangling_capability, entangling_capability_of, meyer_wallach
 
 SIGMAS = 5.0
 ROUNDING = 1e-12
@@ -52,6 +52,12 @@ def test_a_cx_of_a_rotated_control_is_known():
     circuit = Circuit(2, (Operation("ry", (0,), Angle(weight=0)), Operation("cx", (0, 1))), ())
     found = measured(circuit, 5_000)
     assert found.value == pytest.approx(0.5, abs=SIGMAS * found.std_error)
+
+
+def test_the_error_is_that_of_the_mean_of_the_states():
+    values = np.array([0.1, 0.4, 0.4, 0.7])
+    found = entangling_capability_of(values, Circuit(2, (), ()), "complex128")
+    assert (found.value, found.std_error) == (pytest.approx(0.4), pytest.approx(math.sqrt(0.18 / 3 / 4)))
 
 
 def test_one_qubit_has_exactly_none():
