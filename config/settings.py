@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     renew_s: PositiveFloat = Field(default=5.0, description="how often a worker renews its leases and its own beat")
     worker_timeout_s: PositiveFloat = Field(default=30.0, description="a worker silent for this long counts no slots")
     rering_s: PositiveFloat = Field(
-        default=60.0, description="a dispatched evaluation unclaimed for this long is sent again"
+        default=20.0, description="a dispatched evaluation unclaimed for this long is sent again"
     )
     poll_s: PositiveFloat = Field(default=1.0, description="how often a controller looks without being notified")
     dispatch_per_slot: PositiveInt = Field(default=2, description="doorbells in the broker for each worker slot")
