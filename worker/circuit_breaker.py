@@ -6,8 +6,8 @@ were proposed one after the other at most SHARE may crash: that is said of the c
 results land, and no step that is repeated, changes whether a search is stopped, only when.
 
 A search of which every candidate crashes ends with the seventh, and each of these was tried as often as `crash_limit`
-says. What is in flight meanwhile adds at most as many attempts for each of its evaluations. One with a smaller generation
-ends with that: none of its candidates could be evaluated.
+says. What is in flight meanwhile adds at most as many attempts for each of its evaluations. One with a smaller
+generation ends with that: none of its candidates could be evaluated.
 """
 
 import math
