@@ -862,7 +862,8 @@ def test_a_planted_fault_is_found_and_named(searches: Searches, fault: str) -> N
         for statement in statements:
             uses = {"search": search.id} if ":search" in statement else {}
             assert connection.execute(text(statement), uses).rowcount != 0, statement
-        violations = look(connection, search_id=search.id).violations
+        # To propose and judge again is most of the time, and what I4 alone needs.
+        violations = look(connection, search_id=search.id, replays=invariant == "I4").violations
         transaction.rollback()
     found = [one for one in violations if words in one.message]
     assert [one.invariant for one in found] == [invariant], [str(one) for one in violations]

@@ -26,7 +26,6 @@ class Proposals:
         self._seen: set[str] = set()
         self._population: list[tuple[UUID, Member]] = []
         self._last: int | None = None
-        self._completed: int | None = None
         self._grid: Iterator[Genome] | None = None
 
     @property
@@ -49,12 +48,7 @@ class Proposals:
                 else f"{len(ids)} of its {len(found)} genomes are others, or in another order"
             )
             self._findings.violation("I4", claim, self._search.id, *ids, number=number, difference=difference)
-        for candidate in candidates:
-            if candidate.digest in self._seen:
-                claim = "candidate {place} has a genome that was proposed before"
-                place = f"{number}.{candidate.index}"
-                self._findings.violation("I1", claim, self._search.id, candidate.id, place=place)
-            self._seen.add(candidate.digest)
+        self._seen |= set(found)
         self._last = number
 
     def complete(self, number: int, settled: Sequence[Settled]) -> None:
@@ -62,24 +56,15 @@ class Proposals:
         members = [*self._population, *((one.id, _member(one, point)) for one, point in settled)]
         chosen = select(self._spec, generation=number, members=[member for _, member in members])
         self._population = [members[index] for index in chosen]
-        self._completed = number
 
     def end(self) -> None:
         """Holds a search that finished of itself to having tried all that it should."""
         search, spec = self._search, self._spec
-        is_overdue = (
-            search.deadline_at is not None
-            and search.finished_at is not None
-            and search.finished_at >= search.deadline_at
-        )
-        if search.state != SearchState.FINISHED or is_overdue or self._last is None:
+        if not has_finished_of_itself(search) or self._last is None:
             return
-        if self._completed != self._last:
-            claim = "the search is finished, and its generation {number} is not recorded as completed"
-            self._findings.violation("I1", claim, search.id, number=self._last)
-        elif spec.algorithm.name != "grid" and self._last + 1 == spec.n_generations:
+        if spec.algorithm.name != "grid" and self._last + 1 == spec.n_generations:
             return
-        elif len(self._seen) != spec.budget.evaluations and self._proposed(self._last + 1):
+        if len(self._seen) != spec.budget.evaluations and self._proposed(self._last + 1):
             claim = "the search finished after generation {number}, and its seed gives more"
             self._findings.violation("I4", claim, search.id, number=self._last)
 
@@ -104,6 +89,13 @@ class Proposals:
             whole = self._spec.model_copy(update={"algorithm": algorithm})
             self._grid = iter(propose(whole, generation=0, survivors=[], seen=set(), n_proposed=0))
         return self._grid
+
+
+def has_finished_of_itself(search: Search) -> bool:
+    """Whether a search came to its end, and was not cut short by its wall time."""
+    deadline, end = search.deadline_at, search.finished_at
+    is_cut_short = deadline is not None and end is not None and end >= deadline
+    return search.state == SearchState.FINISHED and not is_cut_short
 
 
 def _member(candidate: Candidate, point: Point | None) -> Member:

@@ -14,6 +14,7 @@ from worker.check.confirmations import check_confirmations
 from worker.check.course import Course
 from worker.check.findings import Findings, listed
 from worker.check.outcomes import check_objectives, check_outcome
+from worker.check.proposals import has_finished_of_itself
 
 
 def check_search(work: UnitOfWork, search: Search, findings: Findings, *, replays: bool) -> int:
@@ -23,11 +24,17 @@ def check_search(work: UnitOfWork, search: Search, findings: Findings, *, replay
     generations = work.searches.generations(search.id)
     _check_generations(search, extents, generations, findings)
     counts: Counter[str] = Counter()
+    seen: set[str] = set()
     course = None if spec is None else _course_of(search, spec, generations, findings, replays=replays)
     for extent in extents:
         _check_indices(search, extent, spec, findings)
         rows = work.audit.candidates(search.id, extent.generation)
         for candidate, source, own in rows:
+            if candidate.digest in seen:
+                claim = "candidate {place} has a genome that was proposed before"
+                place = f"{candidate.generation}.{candidate.index}"
+                findings.violation("I1", claim, search.id, candidate.id, place=place)
+            seen.add(candidate.digest)
             check_candidate(search, candidate, source, own, findings)
             check_stages(search, spec, candidate, own, findings)
             check_outcome(candidate, source, own, findings)
@@ -109,6 +116,9 @@ def _check_generations(
     if numbers != list(range(len(numbers))) or len(numbers) > len(extents):
         claim = "generations {found} are recorded as completed, and candidates are there of {n}"
         findings.violation("I1", claim, search.id, found=listed(numbers), n=len(extents))
+    if has_finished_of_itself(search) and extents and len(numbers) < len(extents):
+        claim = "the search is finished, and its generation {number} is not recorded as completed"
+        findings.violation("I1", claim, search.id, number=last)
     if (search.state in SEARCH_OPEN) != (search.finished_at is None):
         claim = "the search is {state} and has {end} time of its end"
         findings.violation("I1", claim, search.id, state=search.state, end="no" if search.finished_at is None else "a")

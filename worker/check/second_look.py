@@ -6,13 +6,14 @@ from typing import Any, Self
 from uuid import UUID
 
 from models import Candidate, Search, Stage
-from models.states import SearchState, StageState
+from models.states import StageState
 from nas.algorithms import nearly_non_dominated
 from nas.algorithms.clearance import Estimate
 from nas.spec import SearchSpec
 from nas.spec.fidelity import StageKind
 from worker.check.findings import Findings
 from worker.check.points import Point, agrees, contenders_of, front_of, hypervolume_of
+from worker.check.proposals import has_finished_of_itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,7 @@ class SecondLooks:
         if unfinished:
             claim = "the second looks of a completed round are not all told, {n} of them"
             self._findings.violation("I1", claim, self._search.id, *sorted(unfinished), n=len(unfinished))
-        deadline, end = self._search.deadline_at, self._search.finished_at
-        is_cut_short = deadline is not None and end is not None and end >= deadline
-        if chosen and self._search.state == SearchState.FINISHED and not is_cut_short:
+        if chosen and has_finished_of_itself(self._search):
             claim = "the search is finished, and a round of re-evaluation was due for {n} candidates"
             self._findings.violation("I4", claim, self._search.id, *sorted(chosen), n=len(chosen))
 
