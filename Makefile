@@ -12,7 +12,7 @@ HOME_OF_DEMO := out/demo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test study bench-engine templates
+.PHONY: help install demo serve check test chaos study bench-engine templates
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,11 @@ check: $(STAMP) ## Check style, types and layers
 
 test: check ## Check, then run all tests (ARGS="-m 'not integration'")
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: check ## Kill real processes for some forty minutes, and write docs/reliability.md
+	@rm -f out/recoveries.json
+	$(BIN)/python -m pytest tests/faults --chaos --repeats 20 $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m faults.reliability
 
 study: $(STAMP) ## Ask both questions of the paper again, and write docs/study.md
 	@mkdir -p out

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         default=30.0, description="a worker or controller silent for this long is taken for dead"
     )
     rering_s: PositiveFloat = Field(
-        default=30.0, description="a dispatched evaluation unclaimed for this long is sent again"
+        default=20.0, description="a dispatched evaluation unclaimed for this long is sent again"
     )
     poll_s: PositiveFloat = Field(default=1.0, description="how often a controller looks without being notified")
     dispatch_per_slot: PositiveInt = Field(default=2, description="doorbells in the broker for each worker slot")

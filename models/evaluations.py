@@ -299,14 +299,14 @@ class Evaluations:
             limit: of crashes.
             how: it died, to go on after "the last time".
         """
-        message = f"its process died {limit} times; the last time {how}"
+        message = f"its process died {_times(limit)}; the last time {how}"
         return self._blame(*_held(attempts), counter="crash_count", limit=limit, kind=CRASHED, message=message)
 
     def sweep_lost(self, *, limit: int) -> int:
         """Puts back evaluations whose lease ran out, and returns how many."""
         expired = Evaluation.lease_expires_at < func.now()
         return self._blame(
-            expired, counter="lost_count", limit=limit, kind="lost", message=f"its worker vanished {limit} times"
+            expired, counter="lost_count", limit=limit, kind="lost", message=f"its worker vanished {_times(limit)}"
         )
 
     def sweep_unclaimed(self, device: str, *, after_s: float) -> int:
@@ -466,6 +466,10 @@ def _bundle_size(sizes: BundleSizes) -> ColumnElement[int]:
         for (engine, qubits), size in sizes.items()
     ]
     return case((or_(has_harmed, is_rounded, is_confirmation), alone), *fits, else_=alone)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _in(seconds: float) -> Any:

@@ -53,6 +53,8 @@ def make_app(settings: Settings) -> Celery:
         worker_redirect_stdouts=False,
         # A child that imports torch takes longer than Celery's default of 4 s where the pool spawns.
         worker_proc_alive_timeout=120,
+        # How long a slot is kept for the answer of a process that died; nobody here waits for answers.
+        worker_lost_wait=1.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

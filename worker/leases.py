@@ -144,13 +144,13 @@ class LeaseKeeper:
     def _exceeded(self, shown: Shown) -> str | None:
         if shown.computing_since is None:
             return None
+        if _resident_bytes(shown.pid) > self._memory_limit_bytes:
+            return f"its process grew beyond {self._memory_limit_bytes / 2**30:,.3g} GiB (HQNAS_MEMORY_LIMIT_GIB)"
         each_s = self._settings.time_limit_s
         limit_s = each_s * shown.n_shares
         if time.monotonic() - shown.computing_since > limit_s:
             shares = f", {each_s:,g} s for each of {shown.n_shares}" if shown.n_shares > 1 else ""
             return f"it ran longer than {limit_s:,g} s (HQNAS_TIME_LIMIT_S{shares})"
-        if _resident_bytes(shown.pid) > self._memory_limit_bytes:
-            return f"its process grew beyond {self._memory_limit_bytes / 2**30:,.3g} GiB (HQNAS_MEMORY_LIMIT_GIB)"
         return None
 
     def _exitcode(self, pid: int) -> int | None:

@@ -1,5 +1,6 @@
 """A worker process: Celery's prefork pool with one process a slot, known to the database by its name."""
 
+import gc
 import logging
 import os
 import signal
@@ -100,6 +101,9 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             restart=lambda: leave(_STUCK),
         )
         presence.enter()
+        # Celery collects garbage before each fork. In all that torch brings, this would stop the thread that keeps the
+        # leases for a second, and make children copy pages that they only read.
+        gc.freeze()
         process.start()
 
 

@@ -5,16 +5,29 @@ from typing import Final
 
 from nas.engines.base import Engine
 from nas.engines.batched import Batched
-from nas.engines.default_qubit import DefaultQubit
-from nas.engines.lightning import Lightning
 from nas.spec.engines import Precision
+
+
+# PennyLane takes a second or two of processor time to load. A worker that starts again after a kill is back the sooner
+# without it, and most never need it.
+def _default_qubit(name: str, precision: Precision, device: str) -> Engine:
+    from nas.engines.default_qubit import DefaultQubit
+
+    return DefaultQubit(name, precision, device)
+
+
+def _lightning(name: str, precision: Precision, device: str) -> Engine:
+    from nas.engines.lightning import Lightning
+
+    return Lightning(name, precision, device)
+
 
 #: A new engine is one file and one line here.
 ENGINES: Final[dict[str, Callable[[str, Precision, str], Engine]]] = {
     "batched": Batched,
-    "default.qubit": DefaultQubit,
-    "lightning.qubit": Lightning,
-    "lightning.gpu": Lightning,
+    "default.qubit": _default_qubit,
+    "lightning.qubit": _lightning,
+    "lightning.gpu": _lightning,
 }
 
 

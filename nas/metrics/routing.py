@@ -21,10 +21,7 @@ from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import networkx as nx
 import numpy as np
-import pennylane as qml
-import rustworkx as rx
 
 from nas.circuits import Circuit, Operation
 from nas.circuits.elementary import elementary_operations, n_elementary_pairs
@@ -34,6 +31,8 @@ from nas.spec.limits import MAX_ROUTED_GATES
 from nas.spec.settings import RoutingSettings
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from nas.metrics.registry import Drawing, Subject
 
 #: Gates that transpile gets at once: it renames all gates that follow at each detour, so long lists cost their square.
@@ -96,9 +95,13 @@ def coupling_graph(coupling: str | Sequence[tuple[int, int]], n_qubits: int) -> 
     A grid is as square as can be, with wires row by row. heavy-hex is the lattice of distance d = 1, 3, 5 …, which has
     (5d² − 2d − 1)/2 wires (Chamberland et al. 2020, arXiv 1907.09528).
     """
+    import networkx as nx  # loaded where something is routed: a worker starts without it
+
     if not isinstance(coupling, str):
         return nx.Graph(sorted(coupling))
     if coupling == "heavy-hex":
+        import rustworkx as rx
+
         distance = next(d for d in range(1, 2 * n_qubits + 2, 2) if (5 * d * d - 2 * d - 1) // 2 >= n_qubits)
         lattice = rx.generators.heavy_hex_graph(distance)
         graph: nx.Graph[int] = nx.Graph(sorted((a, b) for a, b in lattice.edge_list()))
@@ -123,6 +126,8 @@ def _placements(device: "nx.Graph[int]", n_qubits: int, seed: int) -> Iterator[l
 
 def _depth_first(device: "nx.Graph[int]", order: list[int]) -> list[int]:
     """Returns all wires by a depth-first visit that starts at the first of `order` and prefers earlier ones."""
+    import networkx as nx  # as above
+
     rank = {node: i for i, node in enumerate(order)}
     return list(nx.dfs_preorder_nodes(device, order[0], sort_neighbors=lambda some: sorted(some, key=rank.__getitem__)))
 
@@ -150,6 +155,8 @@ def _transpiled(
 
     Gates stand for their wires alone: X for any on one, CX for any on two.
     """
+    import pennylane as qml  # as above
+
     gates = [
         qml.X(at[op.wires[0]]) if len(op.wires) == 1 else qml.CNOT([at[wire] for wire in op.wires]) for op in operations
     ]

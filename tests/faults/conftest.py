@@ -1,5 +1,6 @@
 """A private cluster that scenarios share, for its processes start slowly, and how long each recovery took."""
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from calibrations import write_calibration
 from cluster import Cluster
-from faults.scenarios import limit_of
+from faults.scenarios import RECOVERIES, limit_of
 from faults.scene import N_FREE
 from processes import redis_server
 
@@ -16,8 +17,6 @@ from hqnas.launcher.postgres import EmbeddedPostgres
 from models import connect, disposing
 from models.migrate import migrate
 
-#: Where a run with --chaos leaves what it measured, by test; docs/reliability.md is made of it.
-RECOVERIES = Path("out/recoveries.json")
 _KEY = pytest.StashKey[dict[str, list[float]]]()
 
 
@@ -58,13 +57,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         path.write_text(json.dumps({**earlier, **measured}, indent=1))
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running API over a PostgreSQL and a Redis of its own, with the settings of production.
+@contextlib.contextmanager
+def private_cluster(folder: Path, **settings: str) -> Iterator[Cluster]:
+    """Runs an API over a PostgreSQL and a Redis of its own, with the settings of production but for those named.
 
     Every doorbell names one evaluation: what is done to one process happens to one evaluation.
     """
-    folder = tmp_path_factory.mktemp("cluster")
     write_calibration(folder / "cache")
     with (
         EmbeddedPostgres(folder / "postgres", is_durable=False) as server,
@@ -78,8 +76,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "HQNAS_HOME": str(folder),
             "HQNAS_CACHE": str(folder / "cache"),
         }
-        with Cluster(folder, environment, engine) as cluster:
+        with Cluster(folder, {**environment, **settings}, engine) as cluster:
             yield cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with private_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,10 @@
 """What may break, and which test shows what then holds: the rows of docs/reliability.md."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+#: Where a run with --chaos leaves what it measured, by test.
+RECOVERIES = Path("out/recoveries.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Scenario:
 WORKERS = "tests/faults/test_workers.py::"
 DELIVERIES = "tests/faults/test_deliveries.py::"
 CONTROLLERS = "tests/faults/test_controllers.py::"
+STORM = "tests/faults/test_storm.py::"
 CANCELS = "tests/faults/test_cancels.py::"
 BROKER = "tests/faults/test_broker.py::"
 POSTGRES = "tests/faults/test_postgres.py::"
@@ -65,12 +70,47 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
     ),
     Scenario(
-        "controller SIGKILLed at each named step of a generation",
+        "killed after the result's commit, before the ack; the same doorbell 5 times",
+        (
+            Shown(
+                DELIVERIES
+                + "test_a_process_killed_between_its_results_commit_and_the_answer_to_the_broker_counts_once",
+                "one attempt, and no blame",
+            ),
+            Shown(DELIVERIES + "test_the_same_doorbell_five_times_counts_once", "one attempt counts"),
+        ),
+    ),
+    Scenario(
+        "controller SIGKILLed at each named step of a generation; two controllers at once",
         (
             Shown(
                 CONTROLLERS + "test_another_controller_goes_on_where_one_was_killed",
                 "another one takes the search further, and all that waited is claimed; same front",
                 30,
+            ),
+            Shown(
+                CONTROLLERS + "test_two_controllers_at_once_tell_what_one_tells",
+                "every candidate, stage and front as one controller has them, though both are killed on the way",
+            ),
+        ),
+    ),
+    Scenario(
+        "poison: SIGSEGV, os._exit, out of memory, endless loop",
+        (
+            Shown(
+                "tests/integration/test_poison.py"
+                "::test_poison_is_quarantined_with_its_reason_and_its_neighbours_are_unharmed",
+                "failed after 3 with the reason; the search goes on, and neighbours in the bundle succeed",
+            ),
+        ),
+    ),
+    Scenario(
+        "every candidate crashes",
+        (
+            Shown(
+                "tests/integration/test_circuit_breaker.py"
+                "::test_a_search_of_which_every_candidate_crashes_fails_within_24_attempts",
+                "the search fails with the reason",
             ),
         ),
     ),
@@ -85,14 +125,16 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
     ),
     Scenario(
-        "killed after the result's commit, before the ack; the same doorbell 5 times",
+        "NaN, inf, wrong shape from a metric",
         (
             Shown(
-                DELIVERIES
-                + "test_a_process_killed_between_its_results_commit_and_the_answer_to_the_broker_counts_once",
-                "one attempt, and no blame",
+                "tests/integration/test_attempts.py::test_a_member_that_fails_fails_alone",
+                "a failed evaluation that says why; the others of its bundle succeed",
             ),
-            Shown(DELIVERIES + "test_the_same_doorbell_five_times_counts_once", "one attempt counts"),
+            Shown(
+                "tests/integration/test_advance.py::test_a_failed_evaluation_makes_its_candidate_infeasible_and_says_why",
+                "the front is clean",
+            ),
         ),
     ),
     Scenario(
@@ -108,6 +150,47 @@ SCENARIOS: tuple[Scenario, ...] = (
             ),
             Shown(CANCELS + "test_a_search_cancelled_while_it_finishes_has_one_final_state", "one final state"),
         ),
+    ),
+    Scenario(
+        "key revoked mid-run",
+        absent="hqnas has no keys yet",
+    ),
+    Scenario(
+        "a worker's clock off by 10 min",
+        (
+            Shown(
+                "tests/integration/test_leases.py"
+                "::test_a_worker_whose_clock_is_wrong_holds_its_leases_for_no_longer_and_no_shorter",
+                "no effect: leases are of the database's clock",
+            ),
+        ),
+    ),
+    Scenario(
+        "launcher SIGKILLed on one machine, started again",
+        (
+            Shown(
+                "tests/integration/test_launcher_kills.py::test_nothing_survives_a_killed_launcher", "no orphan process"
+            ),
+            Shown(
+                "tests/integration/test_launcher_kills.py::test_a_launch_after_a_kill_resumes_with_the_data",
+                "the data are there, and it goes on",
+            ),
+        ),
+    ),
+    Scenario(
+        "10 searches, 8 workers, a random kill every second for a minute",
+        (
+            Shown(
+                STORM + "test_ten_searches_survive_a_random_kill_every_second_for_a_minute",
+                "I1-I7; the wall time beside that of the same searches undisturbed, in the same run",
+                1.5,
+                "x",
+            ),
+        ),
+    ),
+    Scenario(
+        "webhook receiver down, slow",
+        absent="hqnas has no webhooks yet",
     ),
 )
 

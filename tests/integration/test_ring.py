@@ -14,8 +14,8 @@ from sqlalchemy import Engine, func, select
 
 from hqnas import Client
 from hqnas.export import to_csv
-from models import Evaluation, Stage, UnitOfWork, Worker
-from models.states import EvaluationState, StageState
+from models import Evaluation, UnitOfWork, Worker
+from models.states import EvaluationState
 
 pytestmark = pytest.mark.integration
 
@@ -33,12 +33,6 @@ SPEC: dict[str, Any] = {
     "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}, {"metric": "gradient_variance"}],
     "algorithm": {"population": 6, "generations": 3, "seed": 3},
 }
-STAGED: dict[str, Any] = {
-    **SPEC,
-    "training": {"epochs": 4, "batch_size": 128, "stages": {"epochs": [0, 1], "margin": 0.5}},
-    "objectives": [{"metric": "validation_loss"}, {"metric": "expressibility"}],
-    "algorithm": {"population": 5, "generations": 3, "seed": 3, "reevaluate": {"factor": 2, "rounds": 1}},
-}
 
 
 @pytest.fixture
@@ -55,15 +49,12 @@ def environment(engine: Engine, database_url: str, cache: Path, tmp_path: Path) 
 
 
 @contextlib.contextmanager
-def cluster(
-    folder: Path, environment: dict[str, str], *, n_workers: int, has_controller: bool = True
-) -> Iterator[Client]:
+def cluster(folder: Path, environment: dict[str, str], *, n_workers: int) -> Iterator[Client]:
     """Runs API, controller and workers, and yields a client once the workers are known."""
     port = free_port()
     with contextlib.ExitStack() as stack:
         stack.enter_context(hqnas(folder, environment, "api", "api", "--port", str(port)))
-        if has_controller:
-            stack.enter_context(hqnas(folder, environment, "controller", "controller"))
+        stack.enter_context(hqnas(folder, environment, "controller", "controller"))
         for i in range(n_workers):
             stack.enter_context(hqnas(folder, environment, f"worker-{i}", "worker", "--slots", "1", "--name", f"w{i}"))
         with Client(f"http://127.0.0.1:{port}") as client:
@@ -91,60 +82,9 @@ def test_one_worker_and_three_give_the_same_front_to_the_byte(
     assert one == three
 
 
-def told_of(client: Client, search_id: str) -> list[Any]:
-    """Returns all that candidates and their stages were told, without ids, counts of attempts and times."""
-    found = [client.candidate(one.id) for one in client.candidates(search_id)]
-    return [(one.digest, one.state, one.objectives, one.stopped, one.is_on_front, one.stages) for one in found]
-
-
-def n_stages_passed(engine: Engine) -> int:
-    with UnitOfWork(engine) as work:
-        passed = select(func.count()).select_from(Stage).where(Stage.state == StageState.PASSED)
-        return work.session.scalar(passed) or 0
-
-
-def test_controllers_killed_between_stages_and_more_workers_change_nothing_that_is_told(
-    tmp_path: Path, environment: dict[str, str], engine: Engine
-) -> None:
-    with cluster(tmp_path, environment, n_workers=1) as client:
-        search = client.wait(client.submit(STAGED).id)
-        undisturbed, front = told_of(client, search.id), front_of(client, STAGED)
-    assert {"evaluated", "stopped"} == {state for _, state, *_ in undisturbed}
-    assert {"early", "full", "again"} == {stage.kind for *_, stages in undisturbed for stage in stages}
-    with engine.begin() as connection:
-        connection.exec_driver_sql("TRUNCATE candidates, generations, evaluations, searches CASCADE")
-    with cluster(tmp_path, environment, n_workers=3, has_controller=False) as client:
-        search_id = client.submit(STAGED).id
-        for n_passed in (1, 18):
-            with hqnas(tmp_path, environment, f"killed-{n_passed}", "controller") as controller:
-                wait_until(lambda n=n_passed: n_stages_passed(engine) >= n, f"{n_passed} stages")
-                controller.kill()
-        with hqnas(tmp_path, environment, "last", "controller"):
-            assert client.wait(search_id).state == "finished"
-            assert told_of(client, search_id) == undisturbed
-            assert front_of(client, STAGED) == front
-
-
 def running(engine: Engine) -> list[Evaluation]:
     with UnitOfWork(engine) as work:
         return list(work.session.scalars(select(Evaluation).where(Evaluation.state == EvaluationState.RUNNING)))
-
-
-def test_a_killed_evaluating_process_is_blamed_and_its_evaluation_runs_again(
-    tmp_path: Path, environment: dict[str, str], engine: Engine
-) -> None:
-    with cluster(tmp_path, environment, n_workers=0) as client:
-        search = client.submit({**SPEC, "training": {"epochs": 200, "batch_size": 8}, "budget": {"evaluations": 4}})
-        with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w") as worker:
-            wait_until(lambda: bool(running(engine)), "a running evaluation")
-            killed = running(engine)
-            (child,) = psutil.Process(worker.pid).children()
-            os.kill(child.pid, signal.SIGKILL)
-            assert client.wait(search.id).state == "finished"
-    with UnitOfWork(engine) as work:
-        for one in killed:
-            again = work.session.get_one(Evaluation, one.id)
-            assert (again.state, again.crash_count, again.attempt) == (EvaluationState.SUCCEEDED, 1, 2)
 
 
 def test_a_confirmation_finishes_though_the_process_that_measures_is_killed(
@@ -186,30 +126,6 @@ def test_a_worker_whose_idle_process_is_killed_still_does_the_next_search(
             wait_until(lambda: process.poll() is not None, "the stuck worker to end")
         with hqnas(tmp_path, local, *worker):
             assert client.wait(search.id).state == "finished"
-
-
-def test_a_cancelled_computation_is_abandoned(tmp_path: Path, environment: dict[str, str], engine: Engine) -> None:
-    fast = {**environment, "HQNAS_RENEW_S": "0.2"}
-    with cluster(tmp_path, fast, n_workers=1) as client:
-        endless = client.submit({**SPEC, "training": {"epochs": 10_000, "batch_size": 1}})
-        wait_until(lambda: bool(running(engine)), "a running evaluation")
-        client.cancel(endless.id)
-        assert client.wait(client.submit({**SPEC, "name": "next"}).id).state == "finished"
-    assert "evaluation_abandoned" in (tmp_path / "worker-0.log").read_text()
-
-
-def test_a_stopped_worker_gives_back_what_it_was_computing(
-    tmp_path: Path, environment: dict[str, str], engine: Engine
-) -> None:
-    with cluster(tmp_path, environment, n_workers=0) as client:
-        client.submit({**SPEC, "training": {"epochs": 10_000, "batch_size": 1}})
-        with hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "w"):
-            wait_until(lambda: bool(running(engine)), "a running evaluation")
-            held = running(engine)[0]
-        with UnitOfWork(engine) as work:
-            given_back = work.session.get_one(Evaluation, held.id)
-            assert given_back.state in (EvaluationState.PENDING, EvaluationState.DISPATCHED)
-            assert (given_back.crash_count, given_back.lost_count) == (0, 0)
 
 
 def test_small_candidates_are_computed_in_bundles(tmp_path: Path, environment: dict[str, str], engine: Engine) -> None:
