@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from cluster import HOST
 from faults.conftest import Recovery
+from faults.garbage import garbage
 from faults.servers import Servers, serving
 from processes import wait_until
 
-from config.settings import Settings
 from models import Evaluation
 from models.states import EVALUATION_IN_FLIGHT, EvaluationState
-from worker.broker import MESSAGE_VERSION, TASK, make_app, message, queue_of
+from worker.broker import queue_of
 from worker.fault_points import FaultPoint
 
 pytestmark = pytest.mark.integration
@@ -251,45 +251,6 @@ def test_workers_outlive_a_broker_that_refuses_commands(servers: Servers) -> Non
     servers.redis.client.config_set("min-replicas-to-write", 0)
     servers.cluster.conclude(search, SMALL)
     assert [worker.pid for worker in servers.workers if worker.is_running] == pids
-
-
-def garbage(servers: Servers) -> list[bytes]:
-    """What a queue may hold that is no doorbell of this version, beginning with what is no message at all."""
-    url = servers.cluster.environment["HQNAS_BROKER_URL"]
-    app = make_app(Settings(broker_url=url, home=servers.cluster.folder))
-
-    def doorbell(arguments: Any = None, **changes: Any) -> dict[str, Any]:
-        app.send_task(TASK, kwargs=message([str(uuid.uuid4())]), queue="probe", retry=False)
-        envelope: dict[str, Any] = json.loads(servers.redis.client.rpop("probe"))  # type: ignore[arg-type]
-        envelope["properties"]["delivery_info"]["routing_key"] = queue_of("cpu")
-        if arguments is not None:
-            envelope["body"] = base64.b64encode(json.dumps([[], arguments, {}]).encode()).decode()
-        return {**envelope, **changes}
-
-    whole = doorbell()
-    envelopes = [
-        *({name: value for name, value in whole.items() if name != missing} for missing in whole),
-        doorbell(body="!!!"),
-        doorbell(body=base64.b64encode(b"{").decode()),
-        doorbell(**{"content-type": "application/x-python-serialize"}),
-        doorbell(headers={**whole["headers"], "task": "another.task"}),
-        doorbell({}),
-        doorbell({"version": "1", "ids": []}),
-        doorbell({"version": 1, "ids": ["nothing"]}),
-        doorbell({"version": 1, "ids": [str(uuid.uuid4())]}),
-        doorbell({"version": MESSAGE_VERSION + 1, "bundle": {"of": "a later version"}}),
-    ]
-    broken = b'{"__type__": "datetime", "__value__": "x"}'  # kombu decodes more than JSON says
-    return [
-        b"hello",
-        b"\xff\xfe",
-        b"",
-        b"[1, 2]",
-        b"{}",
-        b"null",
-        broken,
-        *(json.dumps(one).encode() for one in envelopes),
-    ]
 
 
 def test_workers_go_on_after_all_that_is_no_doorbell(servers: Servers) -> None:
