@@ -46,8 +46,10 @@ def begin(engine: Engine) -> Search:
     return search
 
 
-def finish(engine: Engine, search: Search) -> Search:
+def finish(engine: Engine, search: Search, *, worker: str = "here") -> Search:
+    """Takes a search to its end, and returns it as it is then."""
+    made_up.advance_all(engine)
     while waiting := made_up.pending(engine):
-        measure(engine, waiting)
+        measure(engine, waiting, worker=worker)
         made_up.advance_all(engine)
     return made_up.reload(engine, search)

@@ -9,7 +9,6 @@ import made_up
 import pytest
 from commands import commands_of
 from measured import begin, finish
-from processes import hqnas, wait_until
 from sqlalchemy import Engine, make_url, select, text
 from starlette.testclient import TestClient
 
@@ -19,6 +18,7 @@ from hqnas.launcher.cluster import find_program
 from models import Evaluation, UnitOfWork, connect
 from models.states import EvaluationState, SearchState
 from worker.check import check
+from worker.sweep import sweep
 
 pytestmark = pytest.mark.integration
 
@@ -74,16 +74,16 @@ def test_what_a_dump_restores_answers_every_request_alike(
 
 
 def test_a_dump_taken_in_mid_run_goes_on_to_the_same_result_with_nothing_that_was_there(
-    engine: Engine, restored: Engine, restored_url: str, database_url: str, cache: Path, tmp_path: Path
+    engine: Engine, restored: Engine, restored_url: str, settings: Settings, tmp_path: Path
 ) -> None:
     search = begin(engine)
     computing, rung = made_up.pending(engine)[:2]
     with UnitOfWork(engine) as work:
-        assert work.evaluations.claim([computing.id], worker="gone@elsewhere", lease_s=1)
+        assert work.evaluations.claim([computing.id], worker="gone@elsewhere", lease_s=0.001)
         assert work.evaluations.dispatch([[rung.id]])
         work.workers.stop("here")
         work.commit()
-    run(DUMP, tmp_path, database_url)
+    run(DUMP, tmp_path, settings.require_database_url())
     with UnitOfWork(engine) as work:
         work.evaluations.release("gone@elsewhere")
         work.evaluations.undispatch([rung.id])
@@ -93,24 +93,18 @@ def test_a_dump_taken_in_mid_run_goes_on_to_the_same_result_with_nothing_that_wa
 
     run(RESTORE, tmp_path, restored_url)
     assert states(restored) >= {EvaluationState.RUNNING, EvaluationState.DISPATCHED, EvaluationState.PENDING}
-    environment = {
-        "HQNAS_DATABASE_URL": restored_url,
-        "HQNAS_HOME": str(tmp_path / "a new machine"),
-        "HQNAS_CACHE": str(cache),
-        "HQNAS_RERING_S": "1",
-    }
-    with (
-        hqnas(tmp_path, environment, "controller", "controller"),
-        hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "fresh"),
-    ):
-        wait_until(lambda: made_up.reload(restored, search).state != SearchState.RUNNING, "the restored search")
+    with UnitOfWork(restored) as work:
+        work.workers.register("fresh", device="cpu", n_slots=1, hardware={}, versions={})
+        work.commit()
+    assert sweep(restored, settings.model_copy(update={"rering_s": 0.001})) == 2
+    assert finish(restored, search, worker="fresh").state == SearchState.FINISHED
 
     assert made_up.outcome(restored, search) == undisturbed
     with UnitOfWork(restored) as work:
-        assert check(work, Settings()) == []
-    with UnitOfWork(restored) as work:
         again = work.session.get_one(Evaluation, computing.id)
         assert (again.lost_count, again.attempt) == (1, 2)
+    with UnitOfWork(restored) as work:
+        assert check(work, settings) == []
 
 
 def states(engine: Engine) -> set[str]:
