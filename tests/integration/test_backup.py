@@ -4,36 +4,24 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import made_up
 import pytest
-import torch
-from calibrations import calibration
 from commands import commands_of
-from processes import hqnas, wait_until
+from measured import begin, finish
 from sqlalchemy import Engine, make_url, select, text
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from config.settings import Settings
 from hqnas.launcher.cluster import find_program
-from models import Evaluation, Search, UnitOfWork, connect
+from models import Evaluation, UnitOfWork, connect
 from models.states import EvaluationState, SearchState
-from nas.evaluation import evaluate
-from nas.space import Genome
-from nas.spec import Protocol
+from worker.check import check
+from worker.sweep import sweep
 
 pytestmark = pytest.mark.integration
 
-SPEC: dict[str, Any] = {
-    "name": "backup",
-    "space": {"qubits": [1, 2], "layers": [1, 2], "learning_rate": {"min": 0.01, "max": 0.2, "log": True}},
-    "training": {"epochs": 2, "batch_size": 64, "stages": {"epochs": [0], "margin": 1}},
-    "metrics": {"expressibility": {"samples": 200}},
-    "algorithm": {"population": 5, "generations": 3, "seed": 3},
-    "engine": "auto",
-}
 DUMP, RESTORE = commands_of("pg_dump"), commands_of("pg_restore")
 
 
@@ -61,37 +49,6 @@ def run(command: str, folder: Path, url: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def measure(engine: Engine, evaluations: list[Evaluation], *, worker: str = "here") -> None:
-    """Plays a worker that really measures."""
-    torch.set_num_threads(1)  # as the processes of a worker have it
-    with UnitOfWork(engine) as work:
-        for evaluation in evaluations:
-            (claim,) = work.evaluations.claim([evaluation.id], worker=worker, lease_s=60)
-            found = evaluate(Genome.from_json(claim.genome), Protocol.model_validate(claim.protocol))
-            assert work.evaluations.succeed(claim, found.to_json(), weights=found.weights)
-        work.commit()
-
-
-def begin(engine: Engine) -> Search:
-    """Submits a search and takes it to the middle of its first generation."""
-    with UnitOfWork(engine) as work:
-        about = calibration(bundles={2: 4}).to_json()
-        work.workers.register("here", device="cpu", n_slots=1, hardware={}, versions={}, calibration=about)
-        work.commit()
-    search = made_up.submit(engine, **SPEC)
-    made_up.advance_all(engine)
-    measure(engine, made_up.pending(engine)[:2])
-    made_up.advance_all(engine)
-    return search
-
-
-def finish(engine: Engine, search: Search) -> Search:
-    while waiting := made_up.pending(engine):
-        measure(engine, waiting)
-        made_up.advance_all(engine)
-    return made_up.reload(engine, search)
-
-
 def test_what_a_dump_restores_answers_every_request_alike(
     engine: Engine, settings: Settings, restored_url: str, tmp_path: Path
 ) -> None:
@@ -117,40 +74,37 @@ def test_what_a_dump_restores_answers_every_request_alike(
 
 
 def test_a_dump_taken_in_mid_run_goes_on_to_the_same_result_with_nothing_that_was_there(
-    engine: Engine, restored: Engine, restored_url: str, database_url: str, cache: Path, tmp_path: Path
+    engine: Engine, restored: Engine, restored_url: str, settings: Settings, tmp_path: Path
 ) -> None:
     search = begin(engine)
     computing, rung = made_up.pending(engine)[:2]
     with UnitOfWork(engine) as work:
-        assert work.evaluations.claim([computing.id], worker="gone@elsewhere", lease_s=1)
+        assert work.evaluations.claim([computing.id], worker="gone@elsewhere", lease_s=0.001)
         assert work.evaluations.dispatch([[rung.id]])
         work.workers.stop("here")
         work.commit()
-    run(DUMP, tmp_path, database_url)
+    run(DUMP, tmp_path, settings.require_database_url())
     with UnitOfWork(engine) as work:
         work.evaluations.release("gone@elsewhere")
         work.evaluations.undispatch([rung.id])
+        work.workers.beat("here")
         work.commit()
     undisturbed = made_up.outcome(engine, finish(engine, search))
 
     run(RESTORE, tmp_path, restored_url)
     assert states(restored) >= {EvaluationState.RUNNING, EvaluationState.DISPATCHED, EvaluationState.PENDING}
-    environment = {
-        "HQNAS_DATABASE_URL": restored_url,
-        "HQNAS_HOME": str(tmp_path / "a new machine"),
-        "HQNAS_CACHE": str(cache),
-        "HQNAS_RERING_S": "1",
-    }
-    with (
-        hqnas(tmp_path, environment, "controller", "controller"),
-        hqnas(tmp_path, environment, "worker", "worker", "--slots", "1", "--name", "fresh"),
-    ):
-        wait_until(lambda: made_up.reload(restored, search).state != SearchState.RUNNING, "the restored search")
+    with UnitOfWork(restored) as work:
+        work.workers.register("fresh", device="cpu", n_slots=1, hardware={}, versions={})
+        work.commit()
+    assert sweep(restored, settings.model_copy(update={"rering_s": 0.001})) == 2
+    assert finish(restored, search, worker="fresh").state == SearchState.FINISHED
 
     assert made_up.outcome(restored, search) == undisturbed
     with UnitOfWork(restored) as work:
         again = work.session.get_one(Evaluation, computing.id)
         assert (again.lost_count, again.attempt) == (1, 2)
+    with UnitOfWork(restored) as work:
+        assert check(work, settings) == []
 
 
 def states(engine: Engine) -> set[str]:
