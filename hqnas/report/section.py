@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hqnas.export import style
 from hqnas.export.table import plain_cell
@@ -30,6 +30,10 @@ class Table:
     def shown(self) -> list[list[str]]:
         """Returns the cells as the page shows them."""
         return [[_short(cell) for cell in row] for row in self.rows]
+
+
+_LETTERS_PER_INCH: Final = 12  #: of a legend's text
+_LETTERS_OF_MARK: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,9 @@ def legend(figure: Any, axes: Sequence[Any]) -> None:
         handles, labels = one.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
     if found:
-        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(4, len(found)), frameon=False)
+        most = int(figure.get_figwidth() * _LETTERS_PER_INCH / (max(map(len, found)) + _LETTERS_OF_MARK))
+        n_columns = max(1, min(4, len(found), most))
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=n_columns, frameon=False)
 
 
 def colour_of(number: int) -> str:
