@@ -102,10 +102,11 @@ def test_six_of_twenty_end_no_search(engine: Engine) -> None:
     assert (search.state, search.n_failed) == (SearchState.FINISHED, 12)
 
 
-def test_ordinary_failures_end_no_search(engine: Engine) -> None:
+def test_ordinary_failures_and_a_crash_end_no_search(engine: Engine) -> None:
     search = submitted(engine, population=20)
-    for evaluation in pending(engine)[1:]:
+    for evaluation in pending(engine)[2:]:
         settle(engine, evaluation, fails=True)
+    crash(engine, pending(engine)[1], times=3)
     advance_all(engine)
     assert reload(engine, search).state == SearchState.RUNNING
     settle(engine, pending(engine)[0])
