@@ -133,4 +133,5 @@ def _show(confirmation: "Confirmation", *, as_json: bool) -> None:
 
     from hqnas.cli.confirmation_screen import confirmation_view
 
-    Console().print(confirmation_view(confirmation))
+    console = Console()
+    console.print(confirmation_view(confirmation, width=console.width))

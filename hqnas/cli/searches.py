@@ -108,9 +108,10 @@ def front(context: typer.Context, search: SearchArgument, as_json: JsonOption = 
     else:
         from rich.console import Console
 
-        from hqnas.cli.screen import front_table
+        from hqnas.cli.architecture_tables import front_view
 
-        Console().print(front_table(found))
+        console = Console(highlight=False)
+        console.print(front_view(found, width=console.width))
 
 
 def show(
