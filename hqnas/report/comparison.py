@@ -34,11 +34,17 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The share of a front whose members are matched or dominated by some member of another."""
+    """How many members of a front are matched or dominated by some member of another."""
 
     of: str
     by: str
-    share: float
+    n_covered: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """C(A, B) of [Zitzler98]."""
+        return self.n_covered / self.n
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,14 @@ def coverages(study: Study, objectives: tuple[Objective, ...]) -> list[Coverage]
     """Returns C(A, B) of every ordered pair of fronts; it is not symmetric."""
     fronts = {member.label: losses_of(member.front, objectives) for member in study.members}
     return [
-        Coverage(of=of, by=by, share=_coverage(fronts[of], fronts[by]))
+        Coverage(of=of, by=by, n_covered=_n_covered(fronts[of], fronts[by]), n=len(fronts[of]))
         for by, of in permutations(fronts, 2)
         if len(fronts[of])
     ]
 
 
-def _coverage(covered: Floats, covering: Floats) -> float:
-    is_covered = (covering[:, None] <= covered[None]).all(-1).any(0) if len(covering) else np.zeros(len(covered))
-    return float(is_covered.mean())
+def _n_covered(covered: Floats, covering: Floats) -> int:
+    return int((covering[:, None] <= covered[None]).all(-1).any(0).sum()) if len(covering) else 0
 
 
 def gene_shares(study: Study) -> list[GeneShare]:

@@ -2,14 +2,19 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from hqnas.export import style
+from hqnas.export import in_words, style
 from hqnas.export.table import plain_cell
 
 Cell = str | int | float | None
+
+#: Inches that a name of a legend takes at the style's font size: its mark with the gaps, a character, a row.
+_LEGEND_MARK: Final = 0.65
+_LEGEND_CHARACTER: Final = 0.078
+_LEGEND_ROW: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,31 @@ def canvas(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple
     return figure, list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
 
 
+def listed(names: Iterable[str]) -> str:
+    """Returns metrics or genes in words, one behind the other."""
+    return ", ".join(in_words(name) for name in names)
+
+
 def legend(figure: Any, axes: Sequence[Any]) -> None:
-    """Writes one legend for all panels under them, each name once."""
+    """Writes one legend for all panels under them, each name once, in as many columns as have room."""
     found = dict[str, Any]()
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    if found:
-        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(4, len(found)), frameon=False)
+    if not found:
+        return
+    width, height = figure.get_size_inches()
+    n_columns = next(n for n in (4, 3, 2, 1) if n == 1 or _width_of_legend(list(found), n) <= width)
+    n_rows = -(-len(found) // n_columns)
+    figure.set_size_inches(width, height + (n_rows - 1) * _LEGEND_ROW)
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=n_columns, frameon=False)
+
+
+def _width_of_legend(names: list[str], n_columns: int) -> float:
+    """Returns about how many inches names take in columns, which are filled one behind the other."""
+    n_rows = -(-len(names) // n_columns)
+    columns = [names[start : start + n_rows] for start in range(0, len(names), n_rows)]
+    return sum(_LEGEND_MARK + max(map(len, column)) * _LEGEND_CHARACTER for column in columns)
 
 
 def colour_of(number: int) -> str:

@@ -6,6 +6,7 @@ client ──▶ Study ──▶ analyses (plain numbers) ──▶ sections (a 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from hqnas.client.errors import HqnasError, NotFound
 from hqnas.client.results import Candidate, Generation, Objective, Search, losses
 
 Floats = NDArray[np.float64]
+
+#: Metrics of a cost that the training mode decides: an expectation, or the loss by some of the parameters or by all.
+_OF_THE_MODE: Final = frozenset({"gradient_variance", "dead_parameters"})
 
 
 class NothingToReport(HqnasError):
@@ -88,6 +92,13 @@ class Study:
         """Objectives that all searches have, in the same direction, in the order of the first."""
         first, *others = (member.search.objectives for member in self.members)
         return tuple(objective for objective in first if all(objective in one for one in others))
+
+    @property
+    def comparable_objectives(self) -> tuple[Objective, ...]:
+        """Shared objectives that are one quantity in all searches; some metrics are another one in each mode."""
+        if len(self.modes) == 1:
+            return self.shared_objectives
+        return tuple(objective for objective in self.shared_objectives if objective.metric not in _OF_THE_MODE)
 
     @property
     def metrics(self) -> tuple[str, ...]:

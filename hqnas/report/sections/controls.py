@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from hqnas.client.confirmation import Comparison, ConfirmedMember
-from hqnas.export import architecture
+from hqnas.export import architecture, in_words
 from hqnas.report.correlation import Estimate
 from hqnas.report.intervals import draw_intervals
 from hqnas.report.section import Cell, Section, Table
@@ -42,11 +42,11 @@ def controls(study: Study) -> Section:
     # Most notes are the same for all.
     sentences = dict.fromkeys(sentence for member in confirmed for sentence in _sentences(member))
     drawn = {
-        (comparison.control.replace("_", " "), _name(study, member, one)): _estimate(comparison)
+        (in_words(comparison.control), _name(study, member, one)): _estimate(comparison)
         for member, one, comparison in found
     }
     groups = list(dict.fromkeys(group for group, _ in drawn))
-    label = f"{_metric(confirmed[0])} of the candidate less that of its control, 95 % interval"
+    label = f"{_metric(confirmed[0])} of the candidate less that of its control, 95 % interval each"
     picture = draw_intervals({"": drawn}, groups=groups, x_label=label)
     rows = tuple(_row(member, one, comparison) for member, one, comparison in found)
     return Section("controls", _TITLE, tuple(sentences), Table(_COLUMNS, rows), picture)
@@ -58,7 +58,7 @@ def _measured(member: Member) -> tuple[ConfirmedMember, ...]:
 
 def _metric(member: Member) -> str:
     metric = member.confirmation.metric if member.confirmation is not None else None
-    return str((metric or {}).get("name", "test score")).replace("_", " ")
+    return in_words((metric or {}).get("name", "test_score"))
 
 
 def _sentences(member: Member) -> list[str]:
@@ -89,7 +89,7 @@ def _row(member: Member, one: ConfirmedMember, comparison: Comparison) -> tuple[
         member.label,
         one.place,
         architecture(one.genome),
-        comparison.control.replace("_", " "),
+        in_words(comparison.control),
         difference.n,
         difference.mean,
         difference.low,

@@ -7,7 +7,7 @@ from typing import Any
 from hqnas.client.results import Objective
 from hqnas.export import architecture, style
 from hqnas.report.comparison import coverages
-from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend
+from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend, listed
 from hqnas.report.study import Member, Row, Study
 
 
@@ -23,14 +23,23 @@ def fronts(study: Study) -> Section:
         sentences.append("The searches have no objective in common, so their fronts cannot be drawn over one another.")
         return Section("fronts", "Fronts", tuple(sentences), _table(study))
     if len(study.members) > 1:
-        sentences += _coverage_sentences(study, objectives)
+        sentences += _coverage_sentences(study)
     return Section("fronts", "Fronts", tuple(sentences), _table(study), _draw(study, objectives))
 
 
-def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list[str]:
-    names = ", ".join(objective.metric for objective in objectives)
-    return [f"Compared in {names}, by value, without regard to errors."] + [
-        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by}."
+def _coverage_sentences(study: Study) -> list[str]:
+    objectives = study.comparable_objectives
+    sentences = []
+    if left_out := listed(one.metric for one in study.shared_objectives if one not in objectives):
+        sentences.append(
+            f"Each training mode has a {left_out} of its own, of another cost, so the pictures show it but fronts of "
+            "different modes are not compared in it."
+        )
+    if not objectives:
+        return sentences
+    sentences.append(f"Compared in {listed(one.metric for one in objectives)}, by value, without regard to errors.")
+    return sentences + [
+        f"{found.n_covered} of the {found.n} members of the front of {found.of} are matched or dominated by {found.by}."
         for found in coverages(study, objectives)
     ]
 

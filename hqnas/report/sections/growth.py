@@ -2,7 +2,7 @@
 
 from hqnas.export import style
 from hqnas.report.comparison import growth
-from hqnas.report.section import Section, Table, canvas, colour_of, legend
+from hqnas.report.section import Section, Table, canvas, colour_of, legend, listed
 from hqnas.report.study import Study
 
 _TITLE = "Hypervolume over evaluations"
@@ -10,16 +10,16 @@ _TITLE = "Hypervolume over evaluations"
 
 def hypervolume(study: Study) -> Section:
     """Returns the volume that the candidates so far dominate, after each generation."""
-    objectives = study.shared_objectives
+    objectives = study.comparable_objectives
     if not objectives:
-        return Section("hypervolume", _TITLE, ("The searches have no objective in common to span a volume.",))
+        text = "The searches have no objective in common to span a volume, or none that is one quantity in all modes."
+        return Section("hypervolume", _TITLE, (text,))
     found = growth(study, objectives)
-    kept = len(study.members) == 1
     sentences = (
         "The reference point was fixed after the search's first generation."
-        if kept
-        else "All searches are measured up to one reference point, worse by a tenth of the span than every candidate; "
-        "the volume is in the product of the objectives' units.",
+        if len(study.members) == 1
+        else f"The volume that the candidates dominate in {listed(one.metric for one in objectives)}, in the product "
+        "of the units, up to one reference point for all searches, worse by a tenth of the span than every candidate.",
     )
     with style.drawing():
         figure, (panel,) = canvas(1, 1, width=7.2, height=4.2)

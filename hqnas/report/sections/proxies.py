@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from hqnas.export import in_words
 from hqnas.report.correlation import COEFFICIENTS, Association, association, coefficients
 from hqnas.report.intervals import draw_intervals
 from hqnas.report.section import Section, Table
@@ -21,8 +22,8 @@ def proxies(study: Study) -> Section:
         return Section("proxies", _TITLE, ("Nothing was trained, so there is nothing to foretell.",))
     found = {
         (mode, metric): one
-        for metric in study.metrics
-        if metric in METRICS and METRICS[metric].needs is not Needs.TRAINING
+        for metric in METRICS  # in the order of the catalogue
+        if metric in study.metrics and METRICS[metric].needs is not Needs.TRAINING
         for mode in study.modes
         if (one := _association(study, mode, metric, target)) is not None
     }
@@ -30,19 +31,17 @@ def proxies(study: Study) -> Section:
         return Section("proxies", _TITLE, (f"Too few candidates, or none that vary, to compare with {target}.",))
     clear = [(mode, metric, one) for (mode, metric), one in found.items() if one.spearman.is_clear]
     best = max(clear, key=lambda item: abs(item[2].spearman.value), default=None)
-    sentences = [
-        f"Rank correlation of each metric that needs no training with {target.replace('_', ' ')}, 95 % intervals."
-    ]
+    sentences = [f"Rank correlation of each metric that needs no training with {in_words(target)}, 95 % intervals."]
     if best is None:
         sentences.append("No interval leaves out 0: none of these metrics foretells training here.")
     else:
         sentences.append(
-            f"The closest is {best[1].replace('_', ' ')} in {best[0]}, ρ = {best[2].spearman}; {len(clear)} of "
+            f"The closest is {in_words(best[1])} in {best[0]}, ρ = {best[2].spearman}; {len(clear)} of "
             f"{len(found)} intervals leave out 0, and one in twenty does by chance."
         )
     rows = tuple((mode, metric, *coefficients(one, n=one.n)) for (mode, metric), one in found.items())
-    drawn = {(mode, metric.replace("_", " ")): one.spearman for (mode, metric), one in found.items()}
-    label = f"Spearman ρ with {target.replace('_', ' ')}, 95 % interval"
+    drawn = {(mode, in_words(metric)): one.spearman for (mode, metric), one in found.items()}
+    label = f"Spearman ρ with {in_words(target)}, 95 % interval"
     picture = draw_intervals({"": drawn}, groups=study.modes, x_label=label, x_limits=(-1.05, 1.05))
     return Section("proxies", _TITLE, tuple(sentences), Table(("mode", "metric", *COEFFICIENTS), rows), picture)
 

@@ -9,11 +9,14 @@ import pytest
 from scipy import stats
 
 from hqnas.client.results import Candidate, Generation, Search
+from hqnas.export import style
 from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares, growth
 from hqnas.report.correlation import _coefficients, association
 from hqnas.report.importance import importance
+from hqnas.report.section import canvas, legend
 from hqnas.report.sections.controls import controls
+from hqnas.report.sections.fronts import fronts
 from hqnas.report.sections.proxies import proxies
 from hqnas.report.sections.trade_off import strata, trade_off
 from hqnas.report.study import Member, Row
@@ -97,6 +100,47 @@ def test_coverage_is_the_share_of_a_front_that_another_reaches(documents):
     assert found == {("one", "other"): pytest.approx(2 / 3), ("other", "one"): 1.0}
 
 
+def with_variance_as_objective(member):
+    search = Search.from_json(
+        {
+            **member.search.document,
+            "objectives": [
+                {"metric": "expressibility", "goal": "minimize", "unit": "nats"},
+                {"metric": "gradient_variance", "goal": "maximize", "unit": "log10"},
+            ],
+        }
+    )
+    return Member(search, member.label, member.rows, member.generations)
+
+
+def test_fronts_of_different_modes_are_not_compared_in_a_variance_that_is_another_quantity_in_each(documents):
+    hybrid = make_member(documents, [(0.9, 0.5, -1.0)], label="hybrid", fronts=(0,))
+    pure = make_member(documents, [(0.9, 0.1, -3.0)], label="pure", mode="pure-quantum", fronts=(0,))
+    study = Study((with_variance_as_objective(hybrid), with_variance_as_objective(pure)))
+    text = " ".join(fronts(study).sentences)
+    assert "Each training mode has a gradient variance of its own" in text
+    assert "Compared in expressibility, by value" in text
+    assert "1 of the 1 members of the front of hybrid are matched or dominated by pure." in text
+
+
+def test_fronts_of_one_mode_are_compared_in_all_objectives(documents):
+    one, other = (make_member(documents, [(0.9, 0.5, -1.0)], label=label, fronts=(0,)) for label in ("one", "other"))
+    study = Study((with_variance_as_objective(one), with_variance_as_objective(other)))
+    assert "Compared in expressibility, gradient variance, by value" in " ".join(fronts(study).sentences)
+
+
+def test_names_of_a_legend_are_never_cut(documents):
+    with style.drawing():
+        figure, (panel,) = canvas(1, 1, width=5.4, height=4.4)
+        for name in ("a name of some forty characters, as one is", "another name that is about as long as that"):
+            panel.plot([0, 1], label=f"{name}: front, ± one standard error")
+        legend(figure, [panel])
+        figure.draw_without_rendering()
+        (written,) = figure.legends
+        box = written.get_window_extent()
+    assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
+
+
 def test_volumes_of_several_searches_have_one_reference_point(documents):
     one = make_member(documents, [(1.0, 0.0, 0), (0.0, 1.0, 0)], label="one", fronts=(0,), generations=[0, 1])
     other = make_member(documents, [(0.5, 0.5, 0)], label="other", fronts=(0,))
@@ -142,6 +186,18 @@ def test_importance_finds_the_gene_that_a_metric_depends_on(documents):
     assert found.r2 > 0.9
     assert [gene.gene for gene in found.genes] == ["qubits", "layers"]
     assert found.genes[0].value > 10 * abs(found.genes[1].value)
+
+
+def test_an_entangler_that_the_topology_decides_takes_none_of_its_importance(documents):
+    wired = {"entangler": ["cnot"], "topology": ["ring"]}, {"entangler": ["cnot"], "topology": ["linear"]}
+    choices = [{"entangler": [None], "topology": ["none"]}, *wired]
+    genomes = [choices[i % 3] for i in range(60)]
+    points = [(float(g["entangler"] == [None]), 0, 0) for g in genomes]
+    found = importance(make_member(documents, points, genomes=genomes).rows, "validation_accuracy")
+    assert [gene.gene for gene in found.genes] == ["topology"]
+    free = [*genomes, {"entangler": ["cz"], "topology": ["ring"]}]
+    found = importance(make_member(documents, [*points, (0.5, 0, 0)], genomes=free).rows, "validation_accuracy")
+    assert {gene.gene for gene in found.genes} == {"topology", "entangler"}
 
 
 def test_a_forest_that_predicts_nothing_says_so(documents):
