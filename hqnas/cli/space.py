@@ -34,23 +34,29 @@ _LARGEST_WRITTEN: Final = 10**9
 def space(
     file: Annotated[str, typer.Argument(help="YAML or JSON file with the spec; '-' is the standard input.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the samples; the same seed gives the same.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line for each space.")] = False,
 ) -> None:
-    """Shows the search space of a spec: its size, its genes, what is forbidden, and ten samples."""
+    """Shows the search space of a spec: its size, its genes, what is forbidden, and ten samples.
+
+    Of a spec for `hqnas sweep`, the space of each mode: pure-quantum has no classical layers.
+    """
+    from hqnas.client import sweep
     from hqnas.client.documents import to_document
     from hqnas.client.errors import RefusedSpec, SpecProblem
     from nas.spec import InvalidSpec, parse_spec
 
     try:
-        spec = parse_spec(to_document(file))
+        specs = [parse_spec(document) for document in sweep.searches_of(to_document(file))]
     except InvalidSpec as error:
         raise RefusedSpec(tuple(SpecProblem(item.path, item.message) for item in error.problems)) from error
-    with needs_worker_packages("space"):
-        found = describe(spec, seed=seed)
-    if as_json:
-        typer.echo(json.dumps(found, allow_nan=False))
-    else:
-        _print(found)
+    for place, spec in enumerate(specs):
+        with needs_worker_packages("space"):
+            found = describe(spec, seed=seed)
+        if as_json:
+            typer.echo(json.dumps(found, allow_nan=False))
+        else:
+            typer.echo("\n" if place else "", nl=False)
+            _print(found)
 
 
 def describe(spec: "SearchSpec", *, seed: int) -> Document:

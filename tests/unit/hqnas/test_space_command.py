@@ -76,6 +76,16 @@ def test_a_real_gene_makes_the_points_infinite_and_the_rest_is_counted(write: Wr
     assert "each with any learning_rate of its range" in " ".join(run("space", str(file)).stdout.split())
 
 
+def test_a_sweep_has_a_space_for_each_mode_and_a_pure_one_no_classical_layers(write: Write) -> None:
+    file = Path(write(pre_layers=[[], [8]]))
+    document = json.loads(file.read_text())
+    modes = ["pure-quantum", "full-hybrid"]
+    file.write_text(json.dumps({**document, "training": {"mode": modes}, "objectives": [{"metric": "gates"}]}))
+    pure, hybrid = (json.loads(line) for line in run("space", str(file), "--json").stdout.splitlines())
+    assert (pure["name"], hybrid["name"]) == ("small-pure-quantum", "small-full-hybrid")
+    assert hybrid["points"] == 2 * pure["points"]
+
+
 def test_a_large_space_is_not_gone_through(write: Write) -> None:
     found = described(write(layers={"min": 1, "max": 64}, per_layer=["topology", "entangler"]))
     assert found["architectures_without_real_genes"] is None
