@@ -31,14 +31,16 @@ class ProgressDocument(BaseModel):
     """How far a search is."""
 
     generation: int | None = Field(description="being evaluated, from 0")
-    generations: int = Field(description="of the algorithm")
+    generations: int = Field(description="most that there may be; once nothing more is proposed, those that there were")
     candidates: int = Field(description="proposed so far")
     evaluated: int = Field(description="measured so far, reused results included")
     failed: int = Field(description="that could not be measured")
     stopped: int = Field(description="at an early stage; neither evaluated nor failed")
     waiting: int = Field(description="for a result")
     cached: int = Field(description="whose result was there before they were proposed")
-    planned: int = Field(description="most candidates that the search may propose")
+    planned: int = Field(
+        description="most candidates that the search may propose; once nothing more is proposed, those that it proposed"
+    )
     evaluations_per_second: float | None = Field(description="over the last minute")
     time_left_s: float | None = Field(description="at that rate, in seconds")
     hypervolume: float | None = Field(description="of the values found, up to the reference point")

@@ -116,16 +116,19 @@ def _summary(search: Search, rate: float | None, slots: dict[str, int]) -> dict[
     spec = SearchSpec.model_validate(search.spec)
     is_open = search.state in SEARCH_OPEN
     left = spec.n_planned - search.n_settled
+    # What a spec allows is a bound: points of a grid may be one architecture, and a space may be used up.
+    is_complete = search.state == SearchState.FINISHED or search.reevaluation is not None
+    n_begun = 0 if search.generation is None else search.generation + 1
     progress = ProgressDocument(
         generation=search.generation,
-        generations=spec.n_generations,
+        generations=n_begun if is_complete else spec.n_generations,
         candidates=search.n_candidates,
         evaluated=search.n_settled - search.n_failed - search.n_stopped,
         failed=search.n_failed,
         stopped=search.n_stopped,
         waiting=search.n_candidates - search.n_settled if is_open else 0,
         cached=search.n_cached,
-        planned=spec.n_planned,
+        planned=search.n_candidates if is_complete else spec.n_planned,
         evaluations_per_second=rate,
         # Of a second look at the front nobody knows how many rounds it will take.
         time_left_s=left / rate if rate and is_open and search.reevaluation is None else None,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.states import CONFIRMATION_OPEN, EVALUATION_SETTLED, CandidateState, ConfirmationState
 from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search
+from nas.spec.datasets import Dataset
 
 
 class Confirmations:
@@ -48,14 +49,17 @@ class Confirmations:
         return confirmation
 
     def _count_on_data_of(self, search: Search) -> int:
-        """Returns how often the team has opened this data set's test split, in whichever search."""
+        """Returns how often the team has opened this data set's test split, in whichever search.
+
+        What a search makes of the rows does not count: reduced to components, they are the same rows.
+        """
         statement = (
-            select(func.count())
-            .select_from(Confirmation)
-            .join(Search, Search.id == Confirmation.search_id)
-            .where(Search.team_id == search.team_id, Search.spec["dataset"] == search.spec["dataset"])
+            select(Search.spec["dataset"])
+            .join(Confirmation, Search.id == Confirmation.search_id)
+            .where(Search.team_id == search.team_id)
         )
-        return self._session.scalar(statement) or 0
+        rows = Dataset.model_validate(search.spec["dataset"]).rows
+        return sum(Dataset.model_validate(one).rows == rows for one in self._session.scalars(statement))
 
     def by_key(self, search_id: uuid.UUID, idempotency_key: str) -> Confirmation | None:
         """Returns the confirmation that was asked for under a key, or None."""

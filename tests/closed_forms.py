@@ -247,7 +247,11 @@ def check_variance_of_given_draws():
     values = np.hstack([rng().normal(3.0, 1.0, size=(5, 3)), np.zeros((5, 1))])
     draws = gradient.GradientDraws(values, "pure", {})
     expected = np.var(values[:, :3], axis=0, ddof=1)
-    np.testing.assert_allclose(gradient.parameter_variances(draws).values, [*expected, 0.0], rtol=1e-12)
+    found = gradient.parameter_variances(draws)
+    np.testing.assert_allclose(found.values, [*expected, 0.0], rtol=1e-12)
+    # Of each variance, as of a mean over the five: sd/√5, made unbiased like the variance itself.
+    squares = (values - values.mean(0)) ** 2
+    np.testing.assert_allclose(found.std_errors, np.std(squares, axis=0, ddof=1) / math.sqrt(5) * 5 / 4, rtol=1e-12)
     assert gradient.gradient_variance(draws).details["mean_variance"] == pytest.approx(expected.mean(), rel=1e-12)
 
 

@@ -44,7 +44,7 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
         spec = parse_stored(search.spec)
     except InvalidSpec as problem:
         return _end(work, search, SearchState.FAILED, f"this version of hqnas cannot read its spec: {problem}")
-    versions = proposal_versions()
+    versions = proposal_versions(spec)
     if search.state == SearchState.QUEUED:
         try:
             workers = calibrated_workers(work, spec.device, timeout_s=worker_timeout_s)
@@ -67,6 +67,8 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float) -> Non
     elif work.candidates.count_waiting(search.id) == 0:
         _complete_generation(work, search, spec)
     if search.state == SearchState.RUNNING and work.searches.is_overdue(search):
+        if spec.algorithm.name == "grid":
+            _set_reference_of_grid(work, search, spec)
         _end(work, search, SearchState.FINISHED, "the wall time of its budget is used up")
     work.searches.touch(search)
     return None

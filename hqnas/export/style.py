@@ -64,6 +64,13 @@ def to_png(figure: Any) -> bytes:
     return out.getvalue()
 
 
+def plain_text(text: str) -> str:
+    """Returns somebody's text so that matplotlib draws it as it is, in a legend too."""
+    # Between dollars it would be a formula, and a legend leaves out what begins with an underscore.
+    escaped = text.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
+
+
 def label(objective: Objective) -> str:
     """Returns the label of an axis, with an arrow towards the better end."""
     # The label of y is turned by a quarter, so that its arrow to the right points up.

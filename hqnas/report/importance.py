@@ -10,7 +10,7 @@ Sources:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -18,7 +18,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
-from hqnas.export import gene_text
+from hqnas.export.genes import GENES, gene_of
 from hqnas.report.study import Floats, Row
 
 FEWEST: Final = 30  #: candidates; fewer do not teach a forest
@@ -78,12 +78,12 @@ def _columns(rows: Sequence[Row]) -> dict[str, Floats]:
     is left out: the importance of both would fall to either by chance.
     """
     found: dict[str, Floats] = {}
-    for gene in rows[0].candidate.genome:
+    for gene in GENES:
         values = [row.candidate.genome.get(gene) for row in rows]
         if all(isinstance(value, int | float) for value in values):
             column = np.array(values, dtype=float)
         else:
-            column = _codes(gene, values)
+            column = _codes([gene_of(row.candidate.genome, gene) for row in rows])
         if np.ptp(column) > 0:
             found[gene] = column
     return {gene: column for gene, column in found.items() if not _is_decided(gene, found)}
@@ -97,7 +97,6 @@ def _is_decided(gene: str, columns: dict[str, Floats]) -> bool:
     return len(np.unique(np.column_stack([columns[gene], topology]), axis=0)) == len(np.unique(topology))
 
 
-def _codes(gene: str, values: Sequence[Any]) -> Floats:
-    texts = [gene_text(gene, value) for value in values]
+def _codes(texts: Sequence[str]) -> Floats:
     places = {text: place for place, text in enumerate(sorted(set(texts)))}
     return np.array([places[text] for text in texts], dtype=float)

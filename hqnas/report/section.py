@@ -2,11 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hqnas.export import in_words, style
+from hqnas.export import style
 from hqnas.export.table import plain_cell
 
 Cell = str | int | float | None
@@ -28,7 +28,7 @@ class Table:
         """Returns the table as CSV; nothing in it can be run as a formula."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow(map(plain_cell, self.columns))
         writer.writerows([_exact(cell) for cell in row] for row in self.rows)
         return out.getvalue()
 
@@ -54,11 +54,6 @@ def canvas(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple
 
     figure = Figure(figsize=(width * n_columns, height * n_rows), dpi=150, layout="constrained")
     return figure, list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Returns metrics or genes in words, one behind the other."""
-    return ", ".join(in_words(name) for name in names)
 
 
 def legend(figure: Any, axes: Sequence[Any]) -> None:

@@ -4,9 +4,8 @@ client ──▶ Study ──▶ analyses (plain numbers) ──▶ sections (a 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,9 @@ from hqnas.client import Client
 from hqnas.client.confirmation import Confirmation
 from hqnas.client.errors import HqnasError, NotFound
 from hqnas.client.results import Candidate, Generation, Objective, Search, losses
+from hqnas.report.conditions import conditions_of
 
 Floats = NDArray[np.float64]
-
-#: Metrics of a cost that the training mode decides: an expectation, or the loss by some of the parameters or by all.
-_OF_THE_MODE: Final = frozenset({"gradient_variance", "dead_parameters"})
 
 
 class NothingToReport(HqnasError):
@@ -70,6 +67,13 @@ class Member:
         """The training mode."""
         return str((self.search.spec or {})["training"]["mode"])
 
+    def conditions(self, metric: str) -> str:
+        """Returns what a metric is of in this search, its version included where it is not the first."""
+        measured = (row.candidate.metrics.get(metric) for row in self.rows)
+        versions = sorted({one.version for one in measured if one is not None and one.version not in (None, 1)})
+        parts = [conditions_of(metric, self.search.spec or {}), *(f"version {version}" for version in versions)]
+        return ", ".join(part for part in parts if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -95,10 +99,27 @@ class Study:
 
     @property
     def comparable_objectives(self) -> tuple[Objective, ...]:
-        """Shared objectives that are one quantity in all searches; some metrics are another one in each mode."""
-        if len(self.modes) == 1:
-            return self.shared_objectives
-        return tuple(objective for objective in self.shared_objectives if objective.metric not in _OF_THE_MODE)
+        """Shared objectives that are one quantity in all searches: fronts are held against one another in these."""
+        return tuple(one for one in self.shared_objectives if len(set(self.conditions(one.metric).values())) == 1)
+
+    def conditions(self, metric: str) -> dict[str, str]:
+        """Returns what a metric is of in each search, by its label."""
+        return {member.label: member.conditions(metric) for member in self.members}
+
+    def groups(self, *metrics: str) -> dict[str, tuple[Row, ...]]:
+        """Returns the candidates that may stand in one statistic of these metrics, each architecture once.
+
+        Those are all of a training mode, under its name; or the candidates of one search, where the searches of that
+        mode have metrics that are not of the same.
+        """
+        found: dict[str, tuple[Row, ...]] = {}
+        for mode in self.modes:
+            members = [member for member in self.members if member.mode == mode]
+            if len({tuple(map(member.conditions, metrics)) for member in members}) == 1:
+                found[mode] = _each_once(row for member in members for row in member.rows)
+            else:
+                found |= {f"{mode}, {member.label}": member.rows for member in members}
+        return found
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -144,6 +165,14 @@ def _labels(searches: Sequence[Search]) -> list[str]:
     return [
         search.name if names.count(search.name) == 1 else f"{search.name} ({search.id[-8:]})" for search in searches
     ]
+
+
+def _each_once(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Returns the first row of each architecture: one that several searches evaluated says no more than once."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(row.candidate.digest, row)
+    return tuple(found.values())
 
 
 def losses_of(rows: Sequence[Row], objectives: tuple[Objective, ...]) -> Floats:

@@ -127,10 +127,14 @@ class _Filter:
         return False
 
 
-def proposal_versions() -> dict[str, str]:
-    """Returns the versions that decide what is proposed: a search goes on only under the same."""
+def proposal_versions(spec: SearchSpec) -> dict[str, str]:
+    """Returns the versions that decide what is proposed and what is measured: a search goes on only under the same.
+
+    Metrics stand there under their names from their second version on, so that no front mixes versions of one.
+    """
     pymoo, numpy = version("pymoo").split("."), version("numpy").split(".")
-    return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0]}
+    metrics = {name: str(METRICS[name].version) for name in spec.measured if METRICS[name].version > 1}
+    return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0], **metrics}
 
 
 def _compared(spec: SearchSpec, members: list[Member]) -> list[Member]:

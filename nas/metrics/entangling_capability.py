@@ -12,7 +12,7 @@ Sources:
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,15 +22,13 @@ from torch import Tensor
 from nas.circuits import Circuit
 from nas.engines import Engine
 from nas.metrics.measurement import Measurement
-from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states
+from nas.metrics.sampling import UNIFORM_WEIGHTS, random_states, rounding_of
+from nas.spec.engines import Precision
 
 if TYPE_CHECKING:
     from nas.metrics.registry import Drawing
 
 Floats = NDArray[np.float64]
-
-#: Of a purity that is a sum of a few thousand squares; all states of a product circuit have this error alike.
-_ROUNDING: Final = 1e-14
 
 
 def entangling_capability(circuit: Circuit, engine: Engine, *, n_states: int, rng: np.random.Generator) -> Measurement:
@@ -38,21 +36,22 @@ def entangling_capability(circuit: Circuit, engine: Engine, *, n_states: int, rn
 
     Cost: n_states states of 2^n amplitudes.
     """
-    return entangling_capability_of(entanglements([circuit], engine, n_states, [rng])[0], circuit.qubits)
+    values = entanglements([circuit], engine, n_states, [rng])[0]
+    return entangling_capability_of(values, circuit, engine.precision)
 
 
-def entangling_capability_of(values: Floats, n_qubits: int) -> Measurement:
+def entangling_capability_of(values: Floats, circuit: Circuit, precision: Precision) -> Measurement:
     """Returns the mean of values of Q; exactly 0 for one qubit.
 
-    The standard error is that of the mean, sd/√n_states, and at least rounding.
+    The standard error is that of the mean, sd/√n_states, and at least rounding, which all states have alike.
 
     Raises:
         UndefinedMetric: a state was not finite.
     """
     protocol = {"samples": len(values), "weights": UNIFORM_WEIGHTS, "features": "zero"}
-    if n_qubits == 1:
+    if circuit.qubits == 1:
         return Measurement("entangling_capability", 0.0, None, protocol)
-    std_error = float(np.hypot(values.std(ddof=1) / len(values) ** 0.5, _ROUNDING))
+    std_error = float(np.hypot(values.std(ddof=1) / len(values) ** 0.5, rounding_of(circuit, precision)))
     return Measurement("entangling_capability", float(values.mean()), std_error, protocol)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nas.errors import UndefinedMetric
 from nas.metrics.expressibility import random_fidelities
 from nas.metrics.measurement import Measurement
-from nas.metrics.sampling import UNIFORM_WEIGHTS
+from nas.metrics.sampling import UNIFORM_WEIGHTS, rounding_of
 
 if TYPE_CHECKING:
     from nas.metrics.registry import Subject
@@ -29,8 +29,6 @@ Floats = NDArray[np.float64]
 
 #: Orders that are always told beside the one that is asked for.
 _TOLD: Final = 3
-#: Of a fidelity; all pairs of a circuit without weights have this error alike. For complex64: 1e-6.
-_ROUNDING: Final = {"complex128": 1e-14, "complex64": 1e-6}
 
 
 def measure(subject: "Subject") -> Measurement:
@@ -39,17 +37,15 @@ def measure(subject: "Subject") -> Measurement:
         subject.drawn(random_fidelities),
         subject.circuit.qubits,
         order=subject.settings.frame_potential.order,
-        rounding=_ROUNDING[subject.precision],
+        rounding=rounding_of(subject.circuit, subject.precision),
     )
 
 
-def frame_potential_of(
-    fidelities: Floats, n_qubits: int, *, order: int, rounding: float = _ROUNDING["complex128"]
-) -> Measurement:
+def frame_potential_of(fidelities: Floats, n_qubits: int, *, order: int, rounding: float = 1e-14) -> Measurement:
     """Returns F^(t) over its Haar value for the order t, from fidelities of independent pairs.
 
-    An unbiased mean, with the standard error sd/√S of it, and at least rounding; of a t-design at order 2 that is
-    √(5/S). The details have F^(t), Haar's, their ratio and its error for t up to 3, or up to the order.
+    An unbiased mean, with the standard error sd/√S of it, and at least `rounding`, that of one fidelity; of a t-design
+    at order 2 it is √(5/S). The details have F^(t), Haar's, their ratio and its error for t up to 3 or to the order.
 
     Raises:
         UndefinedMetric: a state was not finite.

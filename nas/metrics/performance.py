@@ -2,7 +2,8 @@
 
 The value is a mean over replicates with the standard error sd/√R. With one replicate the error comes from the
 validation samples instead: sd/√n of a loss, √(p̃(1 − p̃)/n) of an accuracy with k of n correct, where p̃ = (k + 1)/(n + 2)
-(Laplace's rule: a model that is right on every sample is not known to be right always). The protocol says which.
+(Laplace's rule: a model that is right on every sample is not known to be right always). So it does where all replicates
+agree to the last digit, which says nothing of their spread, and no more than one of them. The protocol says which.
 """
 
 from collections.abc import Sequence
@@ -91,6 +92,11 @@ def share_error(share: float, n_samples: int) -> float:
     return float(np.sqrt(smoothed * (1.0 - smoothed) / n_samples))
 
 
+def has_spread(values: Sequence[float]) -> bool:
+    """Whether some of the replicates' values differ, so that their spread tells their error."""
+    return bool(np.ptp(values))
+
+
 def mean_over_replicates(
     metric: str,
     values: Sequence[float],
@@ -100,7 +106,7 @@ def mean_over_replicates(
     error_from: str = FROM_SAMPLES,
     task: Task = "classification",
 ) -> Measurement:
-    """Returns the mean of a figure with the error sd/√R, or for one replicate with `sampling_error`.
+    """Returns the mean of a figure with the error sd/√R, or for one replicate, or equal ones, with `sampling_error`.
 
     Args:
         metric: its name in the catalogue.
@@ -111,8 +117,9 @@ def mean_over_replicates(
         task: of the data set, for the unit.
     """
     n = len(values)
-    std_error = sampling_error if n == 1 else float(np.std(values, ddof=1)) / n**0.5
-    source = error_from if n == 1 else FROM_REPLICATES
+    is_spread = has_spread(values)
+    std_error = float(np.std(values, ddof=1)) / n**0.5 if is_spread else sampling_error
+    source = FROM_REPLICATES if is_spread else error_from
     return Measurement(
         metric,
         float(np.mean(values)),

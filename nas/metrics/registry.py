@@ -115,7 +115,7 @@ _TOGETHER: Final[dict[str, Measure]] = {
         estimator=s.settings.expressibility.estimator,
         n_bins=s.settings.expressibility.bins,
     ),
-    "entangling_capability": lambda s: entangling_capability_of(s.drawn(random_entanglements), s.circuit.qubits),
+    "entangling_capability": lambda s: entangling_capability_of(s.drawn(random_entanglements), s.circuit, s.precision),
     "gradient_variance": lambda s: gradient_variance(s.gradients),
     "gradient_variance_pure": partial(_gradient_variance, "pure"),
     "gradient_variance_quantum": partial(_gradient_variance, "quantum"),

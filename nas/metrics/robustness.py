@@ -1,9 +1,9 @@
 """Accuracy of a fitted network on a device: with gate and readout errors, and with a finite number of shots.
 
 Nothing is trained anew: the parameters of the reported epoch run under noise, and the classical layers behind the
-circuit see the noisy expectations. Over replicates the standard error is sd/√R. With one replicate it is that of the
-validation samples (Laplace's rule, see `nas.metrics.performance`), of `noisy_accuracy` in quadrature with the standard
-deviation over a bootstrap of the trajectories.
+circuit see the noisy expectations. Over replicates the standard error is sd/√R. With one, or equal ones, it is that of
+the validation samples (Laplace's rule, see `nas.metrics.performance`), of `noisy_accuracy` in quadrature with the
+standard deviation over a bootstrap of the trajectories.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ are zero: what is measured is the circuit, not the data.
 """
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -13,12 +14,25 @@ from torch import Tensor
 
 from nas.circuits import Circuit
 from nas.engines import Engine
+from nas.spec.engines import Precision
 
 #: How the protocol of a measurement names the distribution.
 UNIFORM_WEIGHTS: Final = "uniform [0, 2π)"
 
+#: Of a probability of a state behind a hundred gates. Rounding walks at random: it grows as the root of their number.
+_ROUNDING: Final[dict[Precision, float]] = {"complex128": 1e-14, "complex64": 5e-6}
+_GATES: Final = 100
+
 #: Rows of weights that are drawn at once, whatever the engine could hold.
 _MAX_WEIGHTS: Final = 2**22
+
+
+def rounding_of(circuit: Circuit, precision: Precision) -> float:
+    """Returns how far rounding moves purities and fidelities of the circuit's states, of all states alike.
+
+    It is a part of the error of their means that no number of samples shows.
+    """
+    return _ROUNDING[precision] * max(1.0, sqrt(len(circuit.operations) / _GATES))
 
 
 def most_weights(circuits: Sequence[Circuit]) -> int:

@@ -1,8 +1,8 @@
 """Scores of fitted models that are no mean over samples: macro F1, the area under the ROC curve, and R².
 
-The values are scikit-learn's definitions. A standard error is sd/√R over replicates; with one replicate it is the
-standard deviation over a bootstrap of the validation samples. That of classes draws as many samples of each class as
-there are, because the split is stratified, so that no resample lacks a class.
+The values are scikit-learn's definitions. A standard error is sd/√R over replicates; with one replicate, or several
+that agree, it is the standard deviation over a bootstrap of the validation samples. That of classes draws as many
+samples of each class as there are, because the split is stratified, so that no resample lacks a class.
 
 The bootstrap counts how often each sample is drawn and weighs it so; scikit-learn would take a second for each metric
 of a candidate. At the weights 1 the sums here are scikit-learn's values (tests/unit/nas/test_scores.py).
@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score, r2_score, roc_auc_score
 
 from nas.errors import UndefinedMetric
 from nas.metrics.measurement import Measurement
-from nas.metrics.performance import Predictions, mean_over_replicates
+from nas.metrics.performance import Predictions, has_spread, mean_over_replicates
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def validation_f1(replicates: Sequence[Predictions], protocol: dict[str, Any], r
         float(f1_score(each.truth, each.classes, labels=_labels(each), average="macro", zero_division=0.0))
         for each in replicates
     ]
-    error = _bootstrap_error(replicates, rng, resampled_f1)
+    error = _bootstrap_error(replicates, values, rng, resampled_f1)
     return mean_over_replicates("validation_f1", values, error, protocol, error_from=FROM_STRATIFIED)
 
 
@@ -55,14 +55,14 @@ def validation_auc(
     if len(np.unique(replicates[0].truth)) < replicates[0].outputs.shape[1]:
         raise UndefinedMetric("validation_auc has no value: the validation split lacks a class")
     values = [_auc(each) for each in replicates]
-    error = _bootstrap_error(replicates, rng, resampled_auc)
+    error = _bootstrap_error(replicates, values, rng, resampled_auc)
     return mean_over_replicates("validation_auc", values, error, protocol, error_from=FROM_STRATIFIED)
 
 
 def validation_r2(replicates: Sequence[Predictions], protocol: dict[str, Any], rng: np.random.Generator) -> Measurement:
     """Returns the coefficient of determination on the validation split: 1 is exact, 0 as good as its mean."""
     values = [float(r2_score(each.truth, each.outputs[:, 0])) for each in replicates]
-    error = _bootstrap_error(replicates, rng, resampled_r2)
+    error = _bootstrap_error(replicates, values, rng, resampled_r2)
     return mean_over_replicates("validation_r2", values, error, protocol, error_from=FROM_BOOTSTRAP, task="regression")
 
 
@@ -125,15 +125,16 @@ def bootstrap_counts(strata: NDArray[Any], n_resamples: int, rng: np.random.Gene
 
 def _bootstrap_error(
     replicates: Sequence[Predictions],
+    values: Sequence[float],
     rng: np.random.Generator,
     score: Callable[[Predictions, Floats], Floats],
 ) -> float:
-    """Returns the standard deviation of the first replicate's score; 0, and nothing drawn, where there are more."""
-    if len(replicates) > 1:
+    """Returns the standard deviation of the first replicate's score; 0, and nothing drawn, where replicates differ."""
+    if has_spread(values):
         return 0.0
-    (only,) = replicates
-    strata = np.zeros(len(only.truth)) if only.is_regression else only.truth
-    return float(score(only, bootstrap_counts(strata, RESAMPLES, rng)).std(ddof=1))
+    first = replicates[0]
+    strata = np.zeros(len(first.truth)) if first.is_regression else first.truth
+    return float(score(first, bootstrap_counts(strata, RESAMPLES, rng)).std(ddof=1))
 
 
 def _auc(predictions: Predictions) -> float:

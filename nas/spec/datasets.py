@@ -107,6 +107,11 @@ class Dataset(SpecModel):
         return self.features or self.info.n_features
 
     @property
+    def rows(self) -> tuple[str, int, int]:
+        """Name, samples and columns: data sets that agree in these are the same rows in the same splits."""
+        return self.name, self.samples or self.info.n_samples, self.n_source_features
+
+    @property
     def n_features(self) -> int:
         """Number of columns that a model sees."""
         return self.n_source_features if self.reduce is None else self.reduce.pca

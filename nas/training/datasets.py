@@ -2,7 +2,8 @@
 
 60 % train, 20 % validation and 20 % test, at a fixed seed; classes are stratified. The split comes before scaling, and
 scaling and principal components use statistics of the training split alone, of the target of a regression too. `load`
-gives out train and validation; the test split does not leave this module, so that no search can select on it.
+gives out train and validation; the test split does not leave this module, so that no search can select on it. How rows
+are cut and prepared stands here once, for the confirmation that opens the test split (`nas/confirmation/held_out.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from nas.circuits import Architecture
-from nas.spec.datasets import Dataset
-from nas.training.sources import SOURCES
+from nas.spec.datasets import Dataset, Task
+from nas.training.sources import SOURCES, Table
 
 #: Another value would be another split.
 SPLIT_SEED: Final = 1
@@ -48,30 +49,36 @@ def load(dataset: Dataset) -> Data:
 
     They are shared between callers: do not write to them.
     """
-    x, y = SOURCES[dataset.name](dataset)
+    seen, _ = cut(SOURCES[dataset.name](dataset), TEST_SHARE, dataset.task)
+    train, validation = cut(seen, VALIDATION_SHARE / (1.0 - TEST_SHARE), dataset.task)
+    return prepared(train, validation, dataset)
+
+
+def cut(table: Table, share: float, task: Task) -> tuple[Table, Table]:
+    """Returns the rest of a table, and a share of its rows at random; of classes, the same share of each."""
+    x, y = table
+    rest_x, part_x, rest_y, part_y = train_test_split(
+        x, y, test_size=share, stratify=y if task == "classification" else None, random_state=SPLIT_SEED
+    )
+    return (rest_x, rest_y), (part_x, part_y)
+
+
+def prepared(train: Table, other: Table, dataset: Dataset) -> Data:
+    """Returns the training split with another one beside it, both as statistics of the training split make them."""
+    (x_train, y_train), (x_other, y_other) = train, other
     has_classes = dataset.task == "classification"
-    x_seen, _, y_seen, _ = train_test_split(
-        x, y, test_size=TEST_SHARE, stratify=y if has_classes else None, random_state=SPLIT_SEED
-    )
-    x_train, x_validation, y_train, y_validation = train_test_split(
-        x_seen,
-        y_seen,
-        test_size=VALIDATION_SHARE / (1.0 - TEST_SHARE),
-        stratify=y_seen if has_classes else None,
-        random_state=SPLIT_SEED,
-    )
     preparation: dict[str, Any] = {"source_features": x_train.shape[1], "scaling": "standardised on the training split"}
     if not has_classes:
         mean, scale = float(y_train.mean()), float(y_train.std())
         preparation["target"] = {"mean": mean, "std": scale}
-        y_train, y_validation = (y_train - mean) / scale, (y_validation - mean) / scale
+        y_train, y_other = (y_train - mean) / scale, (y_other - mean) / scale
     scaler = StandardScaler().fit(x_train)
     of_y = torch.int64 if has_classes else torch.float64
     data = Data(
         train_x=torch.tensor(scaler.transform(x_train), dtype=torch.float64),
         train_y=torch.tensor(y_train, dtype=of_y),
-        validation_x=torch.tensor(scaler.transform(x_validation), dtype=torch.float64),
-        validation_y=torch.tensor(y_validation, dtype=of_y),
+        validation_x=torch.tensor(scaler.transform(x_other), dtype=torch.float64),
+        validation_y=torch.tensor(y_other, dtype=of_y),
         preparation=preparation,
     )
     return data if dataset.reduce is None else principal_components(data, dataset.reduce.pca)

@@ -73,7 +73,12 @@ def test_a_deviation_is_found_where_the_plateau_is_barren(monkeypatch):
         forms.check_random_mcclean(*arguments, **options)
 
 
-@pytest.mark.parametrize("wrong", [biased_variance, second_moment])
+def error_of_one_draw(draws):
+    found = GENUINE_VARIANCES(draws)
+    return dataclasses.replace(found, std_errors=found.std_errors * len(draws.values) ** 0.5)
+
+
+@pytest.mark.parametrize("wrong", [biased_variance, second_moment, error_of_one_draw])
 def test_another_moment_for_a_variance_is_found(monkeypatch, wrong):
     with must_fail(forms.check_variance_of_given_draws):
         monkeypatch.setattr(gradient, "parameter_variances", wrong)

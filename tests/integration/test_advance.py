@@ -1,5 +1,6 @@
 """The controller's steps over a real database, with made-up results: what is told, selected, proposed, and ended."""
 
+import dataclasses
 import hashlib
 import uuid
 from typing import Any
@@ -14,7 +15,7 @@ from models.states import CandidateState, EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Generation, Worker
 from nas.algorithms import hypervolume, losses_of, non_dominated, std_errors_of
 from nas.calibration import Calibration
-from nas.spec import parse_spec
+from nas.spec import METRICS, parse_spec
 from worker import controller
 from worker.controller import advance_one
 
@@ -249,6 +250,20 @@ def test_the_reference_of_a_grid_is_worse_than_all_of_it(engine: Engine) -> None
     assert all(point["expressibility"] > expressibility for _, expressibility in feasible)
 
 
+def test_a_grid_that_runs_out_of_time_has_a_hypervolume_of_what_it_went_through(engine: Engine) -> None:
+    search = submit(engine, **GRID, budget={"wall_time": "1h"})
+    advance_all(engine)
+    work_off(engine)
+    advance_all(engine)
+    with UnitOfWork(engine) as work:
+        work.session.execute(update(Search).values(deadline_at=text("now() - interval '1 second'")))
+        work.commit()
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.reason == "the wall time of its budget is used up"
+    assert search.hypervolume
+
+
 def test_replicates_are_told_with_their_candidate(engine: Engine) -> None:
     search = submit(engine, **GRID)
     advance_all(engine)
@@ -326,6 +341,20 @@ def test_other_versions_are_refused_with_what_to_do(engine: Engine) -> None:
     search = reload(engine, search)
     assert search.state == SearchState.FAILED
     assert "it began under pymoo 0.5" in (search.reason or "")
+
+
+def test_a_search_does_not_go_on_under_another_definition_of_what_it_measures(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = submit(engine)
+    advance_all(engine)
+    (metric, *_) = [objective.metric for objective in parse_spec(search.spec).objectives]
+    monkeypatch.setitem(METRICS, metric, dataclasses.replace(METRICS[metric], version=2))
+    work_off(engine)
+    advance_all(engine)
+    search = reload(engine, search)
+    assert search.state == SearchState.FAILED
+    assert f"and this controller has numpy 2, operators 2, pymoo 0.6, {metric} 2" in (search.reason or "")
 
 
 def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(

@@ -348,6 +348,31 @@ def test_looks_at_the_same_data_by_other_searches_are_counted(api: TestClient, e
     assert ask(api, of_other_data)["earlier_on_data"] == 0
 
 
+SAME_ROWS = [
+    {"name": "synthetic-binary", "samples": 400, "features": 4},
+    {"name": "synthetic-binary", "reduce": {"pca": 2}},
+]
+
+
+@pytest.mark.parametrize("dataset", SAME_ROWS)
+def test_looks_at_the_same_rows_are_counted_however_they_are_spelled_or_reduced(
+    api: TestClient, engine: Engine, dataset: dict[str, Any]
+) -> None:
+    first, second = (add_search(engine, dataset=one) for one in ({"name": "synthetic-binary"}, dataset))
+    ask(api, first)
+    assert ask(api, second)["earlier_on_data"] == 1
+
+
+def test_looks_at_data_stored_before_they_could_be_reduced_are_counted(api: TestClient, engine: Engine) -> None:
+    first, second = add_search(engine), add_search(engine)
+    with UnitOfWork(engine) as work:
+        stored = work.session.get_one(Search, first.id)
+        stored.spec = {**stored.spec, "dataset": {"name": "iris", "samples": None, "features": None}}
+        work.commit()
+    ask(api, first)
+    assert ask(api, second)["earlier_on_data"] == 1
+
+
 def test_the_same_members_and_seeds_again_are_answered_from_what_is_known(api: TestClient, engine: Engine) -> None:
     search = add_search(engine)
     ask(api, search)

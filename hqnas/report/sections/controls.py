@@ -41,13 +41,16 @@ def controls(study: Study) -> Section:
         return Section("controls", _TITLE, ("The confirmations have not finished, or have nothing to compare.",))
     # Most notes are the same for all.
     sentences = dict.fromkeys(sentence for member in confirmed for sentence in _sentences(member))
-    drawn = {
-        (in_words(comparison.control), _name(study, member, one)): _estimate(comparison)
-        for member, one, comparison in found
-    }
-    groups = list(dict.fromkeys(group for group, _ in drawn))
-    label = f"{_metric(confirmed[0])} of the candidate less that of its control, 95 % interval each"
-    picture = draw_intervals({"": drawn}, groups=groups, x_label=label)
+    scores = list(dict.fromkeys(_metric(member) for member, _, _ in found))
+    panels: dict[str, dict[tuple[str, str], Estimate]] = {}
+    for member, one, comparison in found:
+        panel = panels.setdefault("" if len(scores) == 1 else _metric(member), {})
+        panel[in_words(comparison.control), _name(study, member, one)] = _estimate(comparison)
+    groups = list(dict.fromkeys(group for drawn in panels.values() for group, _ in drawn))
+    label = (
+        f"{scores[0] if len(scores) == 1 else 'score'} of the candidate less that of its control, 95 % interval each"
+    )
+    picture = draw_intervals(panels, groups=groups, x_label=label)
     rows = tuple(_row(member, one, comparison) for member, one, comparison in found)
     return Section("controls", _TITLE, tuple(sentences), Table(_COLUMNS, rows), picture)
 

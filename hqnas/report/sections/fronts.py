@@ -5,9 +5,9 @@ from itertools import combinations
 from typing import Any
 
 from hqnas.client.results import Objective
-from hqnas.export import architecture, style
+from hqnas.export import architecture, in_words, style
 from hqnas.report.comparison import coverages
-from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend, listed
+from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend
 from hqnas.report.study import Member, Row, Study
 
 
@@ -22,24 +22,28 @@ def fronts(study: Study) -> Section:
     if not objectives:
         sentences.append("The searches have no objective in common, so their fronts cannot be drawn over one another.")
         return Section("fronts", "Fronts", tuple(sentences), _table(study))
-    if len(study.members) > 1:
-        sentences += _coverage_sentences(study)
+    sentences += [_apart(study, one) for one in objectives if one not in study.comparable_objectives]
+    if len(study.members) > 1 and study.comparable_objectives:
+        sentences += _coverage_sentences(study, study.comparable_objectives)
     return Section("fronts", "Fronts", tuple(sentences), _table(study), _draw(study, objectives))
 
 
-def _coverage_sentences(study: Study) -> list[str]:
-    objectives = study.comparable_objectives
-    sentences = []
-    if left_out := listed(one.metric for one in study.shared_objectives if one not in objectives):
-        sentences.append(
-            f"Each training mode has a {left_out} of its own, of another cost, so the pictures show it but fronts of "
-            "different modes are not compared in it."
-        )
-    if not objectives:
-        return sentences
-    sentences.append(f"Compared in {listed(one.metric for one in objectives)}, by value, without regard to errors.")
-    return sentences + [
-        f"{found.n_covered} of the {found.n} members of the front of {found.of} are matched or dominated by {found.by}."
+def _apart(study: Study, objective: Objective) -> str:
+    """Returns why searches are not held against one another in an objective that has one name in all of them."""
+    texts = (f"{text or 'of another version'} in {label}" for label, text in study.conditions(objective.metric).items())
+    return (
+        f"{in_words(objective.metric)} is not one quantity in these searches: {'; '.join(texts)}. It is drawn, but the "
+        "fronts are not held against one another in it."
+    )
+
+
+def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list[str]:
+    names = ", ".join(in_words(objective.metric) for objective in objectives)
+    has_more = any(not set(member.search.objectives) <= set(objectives) for member in study.members)
+    what = ", over what is non-dominated in these alone" if has_more else ""
+    return [f"Compared in {names}{what}."] + [
+        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by} by value, and "
+        f"{found.share_within_errors:.0%} where values within the standard errors count as equal."
         for found in coverages(study, objectives)
     ]
 
@@ -54,17 +58,22 @@ def _draw(study: Study, objectives: Sequence[Objective]) -> bytes:
                 _draw_member(panel, member, x, y, colour_of(number))
             for side, objective in (("x", x), ("y", y)):
                 style.scale(panel, side, objective, [row.value(objective.metric) for row in study.rows])
-            panel.set_xlabel(style.label(x), parse_math=False)
-            panel.set_ylabel(style.label(y), parse_math=False)
+            panel.set_xlabel(_label(study, x), parse_math=False)
+            panel.set_ylabel(_label(study, y), parse_math=False)
         for panel in panels[len(pairs) :]:
             panel.remove()
         legend(figure, panels[:1])
         return style.to_png(figure)
 
 
+def _label(study: Study, objective: Objective) -> str:
+    return style.label(objective) + ("" if objective in study.comparable_objectives else "\n(not one quantity)")
+
+
 def _draw_member(panel: Any, member: Member, x: Objective, y: Objective, colour: str) -> None:
     others = [row for row in member.rows if not row.candidate.is_on_front]
-    panel.scatter(*_values(others, x, y), s=14, c=colour, lw=0, alpha=0.22, label=f"{member.label}: evaluated")
+    name = style.plain_text(member.label)
+    panel.scatter(*_values(others, x, y), s=14, c=colour, lw=0, alpha=0.22, label=f"{name}: evaluated")
     panel.errorbar(
         *_values(member.front, x, y),
         xerr=[row.error(x.metric) for row in member.front],
@@ -77,7 +86,7 @@ def _draw_member(panel: Any, member: Member, x: Objective, y: Objective, colour:
         ecolor=colour,
         elinewidth=0.9,
         zorder=3,
-        label=f"{member.label}: front, ± one standard error",
+        label=f"{name}: front, ± one standard error",
     )
 
 

@@ -13,6 +13,8 @@ from hqnas.report.study import Study
 _IMPORTANCE: Final = "Importance of genes"
 _SHARED: Final = "What the architectures on the fronts share"
 
+_MOST_VALUES: Final = 8  #: of one gene in the picture
+
 
 def gene_importance(study: Study) -> Section:
     """Returns how much a random forest loses on each objective when one gene is shuffled, search by search."""
@@ -60,18 +62,28 @@ def shared_genes(study: Study) -> Section:
     if not shares:
         return Section("genes", _SHARED, ("All evaluated candidates have the same genes.",))
     labels = [member.label for member in study.members]
-    sizes = {member.label: len(member.front) for member in study.members}
     columns = ("gene", "value", *(name for label in labels for name in (f"{label}: front", f"{label}: evaluated")))
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (one.gene, one.value, *(cell for label in labels for cell in (one.on_front[label], one.evaluated[label])))
         for one in shares
     )
-    sentences = [sentence for label in labels if (sentence := _favourite(label, shares, sizes[label]))]
+    sentences = [
+        _favourite(member.label, shares, len(member.front))
+        if member.front
+        else f"{member.label}: nothing is on the front."
+        for member in study.members
+    ]
     sentences.append(
         "A value says something where its share of the front differs from its share of all evaluated, by more than so "
         "few members give by chance."
     )
-    return Section("genes", _SHARED, tuple(sentences), Table(columns, rows), _draw(shares, labels))
+    drawn = _most_frequent(shares)
+    if len(drawn) < len(shares):
+        sentences.append(
+            f"Of a gene with more than {_MOST_VALUES} values, those most frequent on a front are drawn; the table has "
+            "all."
+        )
+    return Section("genes", _SHARED, tuple(sentences), Table(columns, rows), _draw(drawn, labels))
 
 
 def _favourite(label: str, shares: list[GeneShare], n_members: int) -> str:
@@ -86,6 +98,22 @@ def _favourite(label: str, shares: list[GeneShare], n_members: int) -> str:
     return f"{label}: most of the front has {', '.join(texts)}."
 
 
+def _most_frequent(shares: list[GeneShare]) -> list[GeneShare]:
+    """Returns the values of each gene that are most frequent on a front, and then anywhere, in their order.
+
+    A gene that may differ from layer to layer has hundreds of sequences as its values.
+    """
+
+    def frequency(one: GeneShare) -> tuple[float, float]:
+        return max(one.on_front.values()), max(one.evaluated.values())
+
+    kept: set[tuple[str, str]] = set()
+    for gene in {one.gene for one in shares}:
+        ordered = sorted((one for one in shares if one.gene == gene), key=frequency, reverse=True)
+        kept |= {(gene, one.value) for one in ordered[:_MOST_VALUES]}
+    return [one for one in shares if (one.gene, one.value) in kept]
+
+
 def _draw(shares: list[GeneShare], labels: list[str]) -> bytes:
     names = [f"{in_words(one.gene)}: {_short(one.value)}" for one in shares]
     with style.drawing():
@@ -94,7 +122,8 @@ def _draw(shares: list[GeneShare], labels: list[str]) -> bytes:
         for number, label in enumerate(labels):
             places = [place + (number - (len(labels) - 1) / 2) * thickness for place in range(len(names))]
             on_front = [100 * one.on_front[label] for one in shares]
-            panel.barh(places, on_front, thickness * 0.85, color=colour_of(number), label=f"{label}: front")
+            name = f"{style.plain_text(label)}: front"
+            panel.barh(places, on_front, thickness * 0.85, color=colour_of(number), label=name)
             evaluated = [100 * one.evaluated[label] for one in shares]
             panel.plot(
                 evaluated, places, "|", color=style.INK, ms=9, mew=1.6, label="all evaluated" if not number else None

@@ -5,12 +5,12 @@ trainability is log10 of a gradient variance (higher is more trainable). A posit
 less expressive circuits are the more trainable ones: a trade-off.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from hqnas.export import gene_text, style
+from hqnas.export import gene_of, style
 from hqnas.report.correlation import COEFFICIENTS, FEWEST, Association, Estimate, association, coefficients
 from hqnas.report.intervals import draw_intervals
 from hqnas.report.section import Section, Table, canvas, legend
@@ -28,7 +28,7 @@ _STRATA: Final = ("qubits", "layers", "topology")
 
 def trade_off(study: Study) -> Section:
     """Returns, for each training mode, how expressibility and trainability go together."""
-    by_mode = {mode: [row for row in study.rows if row.mode == mode] for mode in study.modes}
+    by_mode = study.groups(_X, _Y)
     found = {mode: _association(rows) for mode, rows in by_mode.items()}
     if not any(found.values()):
         return Section("trade-off", _TITLE, (_missing(study),))
@@ -51,8 +51,8 @@ def strata(study: Study) -> Section:
     """
     rows: list[tuple[Any, ...]] = []
     drawn: dict[tuple[str, str], Estimate] = {}
-    for mode in study.modes:
-        of_mode = [row for row in study.rows if row.mode == mode]
+    groups = study.groups(_X, _Y)
+    for mode, of_mode in groups.items():
         for gene in _STRATA:
             for value, members in _by_gene(of_mode, gene):
                 one = _association(members)
@@ -68,7 +68,7 @@ def strata(study: Study) -> Section:
     )
     table = Table(("mode", "gene", "value", *COEFFICIENTS), tuple(rows))
     label = "Spearman ρ of expressibility and log10 gradient variance, 95 % interval  trade-off →"
-    picture = draw_intervals({"": drawn}, groups=study.modes, x_label=label, x_limits=(-1.05, 1.05))
+    picture = draw_intervals({"": drawn}, groups=tuple(groups), x_label=label, x_limits=(-1.05, 1.05))
     return Section("strata", _STRATA_TITLE, sentences, table, picture)
 
 
@@ -102,12 +102,14 @@ def _strength(value: float) -> str:
 def _by_gene(rows: Sequence[Row], gene: str) -> list[tuple[str, list[Row]]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(gene_text(gene, row.candidate.genome.get(gene)), []).append(row)
+        text = gene_of(row.candidate.genome, gene)
+        if text:  # a gene that a template leaves without effect has none
+            found.setdefault(text, []).append(row)
     key: Callable[[tuple[str, list[Row]]], Any] = lambda pair: (len(pair[0]), pair[0])  # noqa: E731  # 10 behind 9
     return sorted(found.items(), key=key)
 
 
-def _draw(by_mode: dict[str, list[Row]], found: dict[str, Association | None]) -> bytes:
+def _draw(by_mode: Mapping[str, Sequence[Row]], found: dict[str, Association | None]) -> bytes:
     depths = sorted({int(row.candidate.genome["layers"]) for rows in by_mode.values() for row in rows})
     with style.drawing():
         import matplotlib as mpl
@@ -140,7 +142,8 @@ def _draw(by_mode: dict[str, list[Row]], found: dict[str, Association | None]) -
                 )
                 panel.plot([], [], marker, color=style.MUTED, label=f"{qubits} qubits")
             one = found[mode]
-            panel.set_title(mode if one is None else f"{mode}: ρ = {one.spearman}", fontsize=10)
+            name = style.plain_text(mode)
+            panel.set_title(name if one is None else f"{name}: ρ = {one.spearman}", fontsize=10)
             panel.set_xscale("symlog", linthresh=_LINEAR_BELOW)
             panel.set_xlabel("← more expressive  expressibility (nats; linear below 0.01)")
             panel.set_ylabel("gradient variance (log10)  more trainable →")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hqnas.client.results import Candidate, Generation, Search
+from hqnas.client.results import Candidate
 from hqnas.export import style
 from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares, growth
@@ -16,44 +16,17 @@ from hqnas.report.correlation import _coefficients, association
 from hqnas.report.importance import importance
 from hqnas.report.section import canvas, legend
 from hqnas.report.sections.controls import controls
-from hqnas.report.sections.fronts import fronts
 from hqnas.report.sections.proxies import proxies
 from hqnas.report.sections.trade_off import strata, trade_off
 from hqnas.report.study import Member, Row
+
+from .studies import drawn, make_member
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 #: A 95 % interval misses in one of twenty samples; more than 8 of 60 happens with probability 2e-3, and no
 #: fewer than 0.
 COVERED = 52
-
-
-def make_member(documents, points, *, label="one", mode="full-hybrid", genomes=None, fronts=(), generations=None):
-    """A search whose candidates have these (accuracy, expressibility, gradient variance)."""
-    spec = {**documents.spec, "training": {"mode": mode}}
-    search = Search.from_json(documents.search(name=label, spec=spec))
-    rows = []
-    for i, (accuracy, expressibility, variance) in enumerate(points):
-        found = documents.candidate(0, accuracy=accuracy, expressibility=expressibility, is_on_front=i in fronts)
-        found["metrics"]["gradient_variance"] = {
-            "value": variance,
-            "std_error": 0.02,
-            "unit": "log10",
-            "version": 1,
-        }
-        found["genome"] = {**found["genome"], **(genomes[i] if genomes else {})}
-        found |= {"generation": generations[i] if generations else 0, "index": i}
-        rows.append(Row(search, label, Candidate.from_json(found)))
-    steps = tuple(Generation.from_json(item) for item in documents.generations)
-    return Member(search, label, tuple(rows), steps)
-
-
-def drawn(n, rho, seed=1):
-    """Pairs with a given correlation, and an accuracy that has nothing to do with them."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=n)
-    y = rho * x + math.sqrt(1 - rho**2) * rng.normal(size=n)
-    return [(float(a), float(b), float(c)) for a, b, c in zip(rng.uniform(size=n), x, y, strict=True)]
 
 
 def test_ranks_that_agree_have_coefficients_of_one():
@@ -100,47 +73,6 @@ def test_coverage_is_the_share_of_a_front_that_another_reaches(documents):
     assert found == {("one", "other"): pytest.approx(2 / 3), ("other", "one"): 1.0}
 
 
-def with_variance_as_objective(member):
-    search = Search.from_json(
-        {
-            **member.search.document,
-            "objectives": [
-                {"metric": "expressibility", "goal": "minimize", "unit": "nats"},
-                {"metric": "gradient_variance", "goal": "maximize", "unit": "log10"},
-            ],
-        }
-    )
-    return Member(search, member.label, member.rows, member.generations)
-
-
-def test_fronts_of_different_modes_are_not_compared_in_a_variance_that_is_another_quantity_in_each(documents):
-    hybrid = make_member(documents, [(0.9, 0.5, -1.0)], label="hybrid", fronts=(0,))
-    pure = make_member(documents, [(0.9, 0.1, -3.0)], label="pure", mode="pure-quantum", fronts=(0,))
-    study = Study((with_variance_as_objective(hybrid), with_variance_as_objective(pure)))
-    text = " ".join(fronts(study).sentences)
-    assert "Each training mode has a gradient variance of its own" in text
-    assert "Compared in expressibility, by value" in text
-    assert "1 of the 1 members of the front of hybrid are matched or dominated by pure." in text
-
-
-def test_fronts_of_one_mode_are_compared_in_all_objectives(documents):
-    one, other = (make_member(documents, [(0.9, 0.5, -1.0)], label=label, fronts=(0,)) for label in ("one", "other"))
-    study = Study((with_variance_as_objective(one), with_variance_as_objective(other)))
-    assert "Compared in expressibility, gradient variance, by value" in " ".join(fronts(study).sentences)
-
-
-def test_names_of_a_legend_are_never_cut(documents):
-    with style.drawing():
-        figure, (panel,) = canvas(1, 1, width=5.4, height=4.4)
-        for name in ("a name of some forty characters, as one is", "another name that is about as long as that"):
-            panel.plot([0, 1], label=f"{name}: front, ± one standard error")
-        legend(figure, [panel])
-        figure.draw_without_rendering()
-        (written,) = figure.legends
-        box = written.get_window_extent()
-    assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
-
-
 def test_volumes_of_several_searches_have_one_reference_point(documents):
     one = make_member(documents, [(1.0, 0.0, 0), (0.0, 1.0, 0)], label="one", fronts=(0,), generations=[0, 1])
     other = make_member(documents, [(0.5, 0.5, 0)], label="other", fronts=(0,))
@@ -176,6 +108,18 @@ def test_gene_shares_count_the_front_and_all_that_was_evaluated(documents):
         ("3", 0.5, 0.25),
         ("4", 0.0, 0.25),
     ]
+
+
+def test_names_of_a_legend_are_never_cut(documents):
+    with style.drawing():
+        figure, (panel,) = canvas(1, 1, width=5.4, height=4.4)
+        for name in ("a name of some forty characters, as one is", "another name that is about as long as that"):
+            panel.plot([0, 1], label=f"{name}: front, ± one standard error")
+        legend(figure, [panel])
+        figure.draw_without_rendering()
+        (written,) = figure.legends
+        box = written.get_window_extent()
+    assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
 
 
 def test_importance_finds_the_gene_that_a_metric_depends_on(documents):

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from known_circuits import layers
 
 from nas.circuits import Angle, Circuit, Operation
 from nas.engines import make_engine
-from nas.metrics.entangling_capability import entangling_capability, meyer_wallach
+from nas.metrics.entangling_capability import entangling_capability, entangling_capability_of, meyer_wallach
 
 SIGMAS = 5.0
 ROUNDING = 1e-12
@@ -53,6 +54,12 @@ def test_a_cx_of_a_rotated_control_is_known():
     assert found.value == pytest.approx(0.5, abs=SIGMAS * found.std_error)
 
 
+def test_the_error_is_that_of_the_mean_of_the_states():
+    values = np.array([0.1, 0.4, 0.4, 0.7])
+    found = entangling_capability_of(values, Circuit(2, (), ()), "complex128")
+    assert (found.value, found.std_error) == (pytest.approx(0.4), pytest.approx(math.sqrt(0.18 / 3 / 4)))
+
+
 def test_one_qubit_has_exactly_none():
     found = measured(Circuit(1, (Operation("ry", (0,), Angle(weight=0)),), ()))
     assert (found.value, found.std_error) == (0.0, None)
@@ -66,3 +73,12 @@ def test_local_rotations_at_the_end_change_nothing():
 
 def test_the_same_seed_gives_the_same_value():
     assert measured(deep(2, 1)) == measured(deep(2, 1))
+
+
+@pytest.mark.parametrize("precision", ["complex128", "complex64"])
+def test_rounding_of_a_deep_product_circuit_is_within_its_error(precision):
+    # All states err to the same side, so that the spread among them does not show it.
+    found = entangling_capability(
+        layers(4, ("ry", "rz"), 64), make_engine("batched", precision), n_states=1_000, rng=np.random.default_rng(0)
+    )
+    assert 0.0 < found.value < 2 * found.std_error

@@ -71,6 +71,12 @@ def test_the_standard_error_is_the_spread_of_repeated_estimates():
     assert np.mean([measurement.std_error for measurement in found]) == pytest.approx(spread, rel=0.15)
 
 
+def test_the_error_of_each_parameter_is_the_spread_of_its_repeated_estimates():
+    found = [parameter_variances(draws_of(rng(seed).normal(size=(200, 3)))) for seed in range(300)]
+    spread = np.std([each.values for each in found], axis=0)
+    np.testing.assert_allclose(np.mean([each.std_errors for each in found], axis=0), spread, rtol=0.15)
+
+
 def test_the_variance_is_unbiased():
     found = [parameter_variances(draws_of(rng(seed).normal(size=(3, 1)))).values[0] for seed in range(4_000)]
     assert np.mean(found) == pytest.approx(1.0, abs=SIGMAS * np.std(found) / math.sqrt(4_000))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score, r2_score, roc_auc_score
 
 from nas.errors import UndefinedMetric
-from nas.metrics.performance import Predictions
+from nas.metrics.performance import Predictions, validation_accuracy, validation_loss
 from nas.metrics.scores import (
     bootstrap_counts,
     probabilities,
@@ -149,3 +149,19 @@ def test_resamples_keep_the_size_of_every_class():
     for label, size in enumerate((3, 2, 1)):
         assert (counts[:, truth == label].sum(1) == size).all()
     assert counts.std(0)[:3].min() > 0.0
+
+
+@pytest.mark.parametrize("measure", [validation_f1, validation_auc])
+def test_replicates_that_agree_have_the_error_of_one(measure):
+    one, several = (measure([predictions(3)] * n, {}, rng()) for n in (1, 3))
+    assert several.std_error == one.std_error > 0.0
+    assert several.protocol["std_error_from"] == one.protocol["std_error_from"]
+    assert several.details["per_replicate"] == [one.value] * 3
+
+
+@pytest.mark.parametrize("measure", [validation_accuracy, validation_loss])
+def test_fits_that_agree_by_chance_are_not_known_exactly(measure):
+    rows = targets() if measure is validation_loss else predictions(2)
+    one, several = (measure([rows] * n, {}) for n in (1, 3))
+    assert several.std_error == one.std_error > 0.0
+    assert several.protocol["std_error_from"] == "validation samples"
