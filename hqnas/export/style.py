@@ -24,6 +24,8 @@ MUTED: Final = "#868e96"
 PALETTE: Final = (ACCENT, SECOND, "#7048e8", "#2b8a3e", "#c2255c", "#5c3d00", "#1971c2", "#868e96")
 
 _LOG_RATIO: Final = 50.0  #: positive values that span more than this are drawn on a log axis
+_ROUNDING: Final = 1e-9  #: of the largest value: what is smaller is 0 but for rounding, and no decade of an axis
+_LONGEST_NAME: Final = 30
 
 _STYLE: Final = {
     "font.size": 9.5,
@@ -65,7 +67,9 @@ def to_png(figure: Any) -> bytes:
 
 
 def plain_text(text: str) -> str:
-    """Returns somebody's text so that matplotlib draws it as it is, in a legend too."""
+    """Returns somebody's text so that matplotlib draws it as it is, in a legend too; of a long one, both ends."""
+    if len(text) > _LONGEST_NAME:
+        text = f"{text[: _LONGEST_NAME - 16]}…{text[-15:]}"
     # Between dollars it would be a formula, and a legend leaves out what begins with an underscore.
     escaped = text.replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
@@ -83,5 +87,5 @@ def scale(axes: "Axes", side: str, objective: Objective | None, values: Sequence
     """Sets whole ticks for counts, and a log axis for positive values over many orders of magnitude."""
     if objective is None or objective.unit == "count":
         axes.locator_params(axis=side, integer=True)  # type: ignore[arg-type]  # side is "x" or "y"
-    elif values and min(values) > 0 and max(values) / min(values) > _LOG_RATIO:
+    elif values and min(values) > _ROUNDING * max(values) > 0 and max(values) / min(values) > _LOG_RATIO:
         axes.set(**{f"{side}scale": "log"})

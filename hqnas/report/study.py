@@ -147,7 +147,8 @@ def _member(client: Client, search: Search, label: str) -> Member:
     rows = tuple(Row(search, label, candidate) for candidate in evaluated)
     if not rows:
         raise NothingToReport(
-            f"search {search.id} ({search.name}) has no evaluated candidate yet; it is {search.state}"
+            f"search {search.id} ({search.name}) has no evaluated candidate{'' if search.has_ended else ' yet'}; it is "
+            f"{search.state}"
         )
     return Member(search, label, rows, client.generations(search.id), _confirmation(client, search.id))
 

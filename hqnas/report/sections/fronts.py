@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from hqnas.client.results import Objective
 from hqnas.export import architecture, in_words, style
 from hqnas.report.comparison import coverages
 from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend
 from hqnas.report.study import Member, Row, Study
+
+_ORDER: Final = "candidate, in the order of proposal"
 
 
 def fronts(study: Study) -> Section:
@@ -49,7 +51,7 @@ def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list
 
 
 def _draw(study: Study, objectives: Sequence[Objective]) -> bytes:
-    pairs = list(combinations(objectives, 2)) or [(objectives[0], objectives[0])]
+    pairs: list[tuple[Objective | None, Objective]] = list(combinations(objectives, 2)) or [(None, objectives[0])]
     with style.drawing():
         n_columns = min(3, len(pairs))
         figure, panels = canvas(-(-len(pairs) // n_columns), n_columns, width=5.4, height=4.4)
@@ -57,8 +59,9 @@ def _draw(study: Study, objectives: Sequence[Objective]) -> bytes:
             for number, member in enumerate(study.members):
                 _draw_member(panel, member, x, y, colour_of(number))
             for side, objective in (("x", x), ("y", y)):
-                style.scale(panel, side, objective, [row.value(objective.metric) for row in study.rows])
-            panel.set_xlabel(_label(study, x), parse_math=False)
+                values = [] if objective is None else [row.value(objective.metric) for row in study.rows]
+                style.scale(panel, side, objective, values)
+            panel.set_xlabel(_ORDER if x is None else _label(study, x), parse_math=False)
             panel.set_ylabel(_label(study, y), parse_math=False)
         for panel in panels[len(pairs) :]:
             panel.remove()
@@ -70,13 +73,14 @@ def _label(study: Study, objective: Objective) -> str:
     return style.label(objective) + ("" if objective in study.comparable_objectives else "\n(not one quantity)")
 
 
-def _draw_member(panel: Any, member: Member, x: Objective, y: Objective, colour: str) -> None:
+def _draw_member(panel: Any, member: Member, x: Objective | None, y: Objective, colour: str) -> None:
+    """Draws one search; an `x` of None is the order of the proposals."""
     others = [row for row in member.rows if not row.candidate.is_on_front]
     name = style.plain_text(member.label)
-    panel.scatter(*_values(others, x, y), s=14, c=colour, lw=0, alpha=0.22, label=f"{name}: evaluated")
+    panel.scatter(*_values(member, others, x, y), s=14, c=colour, lw=0, alpha=0.22, label=f"{name}: evaluated")
     panel.errorbar(
-        *_values(member.front, x, y),
-        xerr=[row.error(x.metric) for row in member.front],
+        *_values(member, member.front, x, y),
+        xerr=None if x is None else [row.error(x.metric) for row in member.front],
         yerr=[row.error(y.metric) for row in member.front],
         fmt="o",
         ms=6,
@@ -90,8 +94,10 @@ def _draw_member(panel: Any, member: Member, x: Objective, y: Objective, colour:
     )
 
 
-def _values(rows: Sequence[Row], x: Objective, y: Objective) -> tuple[list[float], list[float]]:
-    return [row.value(x.metric) for row in rows], [row.value(y.metric) for row in rows]
+def _values(member: Member, rows: Sequence[Row], x: Objective | None, y: Objective) -> tuple[list[float], list[float]]:
+    order = {row.candidate.id: float(number) for number, row in enumerate(member.rows, start=1)}
+    places = [order[row.candidate.id] if x is None else row.value(x.metric) for row in rows]
+    return places, [row.value(y.metric) for row in rows]
 
 
 def _table(study: Study) -> Table:

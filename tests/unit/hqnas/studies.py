@@ -24,7 +24,12 @@ def make_member(
             "version": 1,
         }
         found["genome"] = {**found["genome"], **(genomes[i] if genomes else {})}
-        found |= {"generation": generations[i] if generations else 0, "index": i, "digest": f"{i:064x}"}
+        found |= {
+            "generation": generations[i] if generations else 0,
+            "index": i,
+            "digest": f"{i:064x}",
+            "id": f"candidate-{i}",
+        }
         rows.append(Row(search, label, Candidate.from_json(found)))
     steps = tuple(Generation.from_json(item) for item in documents.generations)
     return Member(search, label, tuple(rows), steps)

@@ -6,13 +6,15 @@ import sys
 import pytest
 
 from hqnas.client.confirmation import Confirmation
-from hqnas.report import Study, make_report
+from hqnas.client.results import Objective
+from hqnas.export import style
+from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares
 from hqnas.report.conditions import conditions_of
 from hqnas.report.correlation import Estimate
 from hqnas.report.importance import importance
 from hqnas.report.intervals import draw_intervals
-from hqnas.report.section import Table
+from hqnas.report.section import Table, legend
 from hqnas.report.sections.controls import controls
 from hqnas.report.sections.fronts import fronts
 from hqnas.report.sections.genes import shared_genes
@@ -44,9 +46,9 @@ def test_the_gradient_variance_of_two_modes_is_not_one_quantity_and_fronts_are_n
     assert [one.metric for one in study.shared_objectives] == ["validation_accuracy", "gradient_variance"]
     assert [one.metric for one in study.comparable_objectives] == ["validation_accuracy"]
     said = " ".join(fronts(study).sentences)
-    assert "gradient_variance is not one quantity in these searches: of the loss by all parameters" in said
+    assert "gradient variance is not one quantity in these searches: of the loss by all parameters" in said
     assert "of the loss by circuit weights, on moons (400 rows, 2 features), in batches of 16 in apart" in said
-    assert "Compared in validation_accuracy, over what is non-dominated in these alone." in said
+    assert "Compared in validation accuracy, over what is non-dominated in these alone." in said
     assert hypervolume(study).sentences[0].startswith("Of validation accuracy.")
 
 
@@ -269,7 +271,7 @@ def test_accuracies_and_r2_of_controls_do_not_share_an_axis(documents, monkeypat
         member = make_member(documents, [(0.5, 0.5, 0)], label=label)
         members.append(dataclasses.replace(member, confirmation=confirmation))
     controls(Study(tuple(members)))
-    assert panels == ["test accuracy", "test r2"]
+    assert panels == ["test accuracy", "test R²"]
 
 
 # Names
@@ -307,3 +309,47 @@ def test_coverage_of_a_front_that_is_empty_is_left_out(documents):
     assert [(found.of, found.by, found.share) for found in coverages(study, study.comparable_objectives)] == [
         ("b", "a", 0.0)
     ]
+
+
+def scale_of(values):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    style.scale(axes, "x", Objective("entangling_capability", "maximize", "Meyer-Wallach Q"), values)
+    return axes.get_xscale()
+
+
+def test_what_is_zero_but_for_rounding_makes_no_decades():
+    assert scale_of([3e-16, 0.2, 0.7]) == "linear"
+    assert scale_of([1e-4, 0.2, 0.7]) == "log"
+
+
+def test_one_objective_is_drawn_in_the_order_of_proposal(documents, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn_x = []
+    monkeypatch.setattr(Axes, "scatter", lambda _, x, *__, **___: drawn_x.append(x))
+    member = make_member(documents, drawn(4, 0.5), fronts=(1,), objectives=[ACCURACY])
+    fronts(Study((member,)))
+    assert drawn_x == [[1.0, 3.0, 4.0]]
+
+
+def test_a_legend_of_long_names_stays_within_its_picture(documents):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4, 4.4))
+    axes = figure.subplots()
+    for name in ("a", "b"):
+        axes.plot([0], [0], label=style.plain_text(name * 120) + ": front, ± one standard error")
+    legend(figure, [axes])
+    figure.draw_without_rendering()
+    (drawn_legend,) = figure.legends
+    box = drawn_legend.get_window_extent()
+    assert (box.x0 >= 0, box.x1 <= figure.bbox.x1) == (True, True)
+
+
+def test_a_search_that_ended_with_nothing_is_not_told_to_be_waited_for(api, client, documents):
+    api.candidates = []
+    api.searches[documents.older_id]["state"] = "failed"
+    with pytest.raises(NothingToReport, match="has no evaluated candidate; it is failed"):
+        gather(client, [documents.older_id])

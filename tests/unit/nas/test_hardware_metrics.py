@@ -219,6 +219,12 @@ def test_success_is_the_product_over_gates_and_wires_read(operations, words, val
     assert found.std_error is None
 
 
+def test_a_wire_that_several_words_name_is_read_once():
+    words = ((("x", 0),), (("y", 0),), (("z", 0),), (("z", 0), ("z", 1)))
+    rates = ErrorRates(one_qubit=0.0, two_qubit=0.0, readout=0.1)
+    assert expected_success(Circuit(3, (), words), rates).value == pytest.approx(0.9**2)
+
+
 def test_success_is_no_sum_of_errors():
     gates = tuple(Operation("cx", (0, 1)) for _ in range(20))
     assert expected_success(Circuit(2, gates, ()), RATES).value > 0.0 > 1 - 20 * 0.2
