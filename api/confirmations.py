@@ -230,6 +230,8 @@ def _notes(confirmation: Confirmation, spec: SearchSpec, found: dict[str, Any] |
     notes += [
         _RATE_OF_ALL if spec.training.learning_rate is None else _RATE_OF_EACH,
         "'No better' says that no advantage was shown; it does not show that there is none.",
+        "Intervals are of 95 %, each by itself; p and the verdicts are corrected for all comparisons (Holm), so an "
+        "interval may leave out 0 where the verdict is 'no better'.",
         "Intervals and tests are over seeds, that is over initial parameters and the order of minibatches; the test "
         "split is one and the same.",
         f"With {confirmation.n_seeds} seeds the exact test cannot give a p-value below {smallest:.2g}; the t test can, "

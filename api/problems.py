@@ -94,7 +94,9 @@ def install(app: FastAPI) -> None:
             detail = "the body is taken for a spec only with the header Content-Type: application/json"
             return respond(request, ApiProblem(415, "unsupported-media-type", "Not announced as JSON", detail))
         # The first part of pydantic's path says body, query or path, which a caller did not write.
-        return respond(request, invalid(problems_from(items, skip=1)))
+        return respond(
+            request, invalid(problems_from(items, skip=1, is_of_spec=request.url.path.endswith("/searches")))
+        )
 
     def _on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

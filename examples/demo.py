@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from hqnas import Client, HqnasError
-from hqnas.cli.screen import follow, front_table
+from hqnas.cli.architecture_tables import front_view
+from hqnas.cli.screen import follow
 from hqnas.client import Candidate, Front, Search
 from hqnas.export import architecture, picture, to_csv, write_file
 
@@ -37,7 +38,7 @@ def main() -> int:
         n_different = len({candidate.digest for candidate in candidates})
         show(console, front, best, n_different=n_different, n_evaluated=len(candidates))
         save(client, console, search, front, candidates, best)
-    say_what_next(console, search)
+    say_what_next(console, search, best)
     if n_different < FEWEST_ARCHITECTURES:
         console.print(f"[red]Only {n_different} different architectures were evaluated.")
         return 1
@@ -47,7 +48,7 @@ def main() -> int:
 def show(console: Console, front: Front, best: Candidate, *, n_different: int, n_evaluated: int) -> None:
     """Prints the front and its best member."""
     console.print()
-    console.print(front_table(front))
+    console.print(front_view(front, width=console.width), highlight=False)
     console.print()
     console.print(f"{n_evaluated} candidates evaluated, {n_different} different architectures.")
     console.print(f"Best member: {best.generation}.{best.index}, {architecture(best.genome)}")
@@ -68,12 +69,12 @@ def save(
     console.print(f"Wrote {OUT / 'front.csv'}, {OUT / 'front.png'} and {OUT / 'best.py'} (PennyLane).")
 
 
-def say_what_next(console: Console, search: Search) -> None:
+def say_what_next(console: Console, search: Search, best: Candidate) -> None:
     """Prints how to look at more of the search."""
     console.print("\nTo look at more, start the service again on the same data:")
     console.print("  .venv/bin/hqnas up --home out/demo", highlight=False)
     console.print("  .venv/bin/hqnas list", highlight=False)
-    console.print("  .venv/bin/hqnas show latest/0.0", highlight=False)
+    console.print(f"  .venv/bin/hqnas show latest/{best.generation}.{best.index}", highlight=False)
     url = f"http://127.0.0.1:8000/v1/searches/{search.id}/front"
     console.print(f"  curl {url}", highlight=False, soft_wrap=True)
 

@@ -23,6 +23,13 @@ from hqnas.cli.up import up
 class _Commands(TyperGroup):
     """Ends every command in one way: known errors as sentences, an interruption without a word."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.help:
+            # typer breaks later paragraphs where the docstring does, and again where the terminal ends.
+            command.help = "\n\n".join(" ".join(part.split("\n")) for part in command.help.split("\n\n"))
+        return command
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

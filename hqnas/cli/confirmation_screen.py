@@ -9,9 +9,12 @@ from rich.text import Text
 from hqnas.cli.screen import plain
 from hqnas.client.confirmation import Arm, Comparison, Confirmation, ConfirmedMember, Interval
 from hqnas.export.genes import architecture
+from hqnas.export.names import in_words
 
 _STYLE_OF_VERDICT: Final = {"better": "green", "no better": "", "worse": "red"}
 _STYLE_OF_STATE: Final = {"finished": "green", "failed": "red", "cancelled": "yellow"}
+_WIDE: Final = 106  #: characters that the table takes with each network in one line
+_SMALLEST_P: Final = 0.001  #: that is written in digits
 
 
 def progress_text(confirmation: Confirmation) -> Text:
@@ -25,8 +28,11 @@ def progress_text(confirmation: Confirmation) -> Text:
     return plain("  ".join(facts))
 
 
-def confirmation_view(confirmation: Confirmation) -> RenderableType:
-    """Returns a confirmation: a table of all networks, a sentence for each member, and what to keep in mind."""
+def confirmation_view(confirmation: Confirmation, *, width: int) -> RenderableType:
+    """Returns a confirmation: a table of all networks, a sentence for each member, and what to keep in mind.
+
+    On a terminal too narrow for a network in one line, intervals stand under what they are of.
+    """
     heading = Text.assemble(
         ("● ", _STYLE_OF_STATE.get(confirmation.state, "cyan")),
         (f"confirmation {confirmation.number}", "bold"),
@@ -39,7 +45,7 @@ def confirmation_view(confirmation: Confirmation) -> RenderableType:
         parts += [progress_text(confirmation)]
     measured = [member for member in confirmation.members if member.arms]
     if measured:
-        parts += ["", _table(measured, confirmation)]
+        parts += ["", _table(measured, confirmation, is_wide=width >= _WIDE)]
     sentences = [_sentence(member) for member in confirmation.members if member.sentence or member.error]
     if sentences:
         parts += ["", *sentences]
@@ -57,49 +63,51 @@ def _facts(confirmation: Confirmation) -> str:
     return " · ".join(facts)
 
 
-def _table(members: list[ConfirmedMember], confirmation: Confirmation) -> Table:
-    name = (confirmation.metric or {}).get("name", "score").replace("_", " ")
+def _table(members: list[ConfirmedMember], confirmation: Confirmation, *, is_wide: bool) -> Table:
+    name = in_words((confirmation.metric or {}).get("name", "score"))
+    space = " " if is_wide else "\n"
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("place", no_wrap=True)
-    table.add_column("network")
-    table.add_column("parameters", justify="right")
-    table.add_column(name)
-    table.add_column("candidate − it")  # noqa: RUF001  # a minus sign
+    table.add_column("network", no_wrap=is_wide)
+    table.add_column("weights", justify="right")
+    table.add_column(name.replace(" ", space))
+    table.add_column(f"candidate{space}− it", no_wrap=True)  # noqa: RUF001  # a minus sign
     table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("the candidate is")
+    table.add_column("candidate" if not is_wide else "the candidate is", no_wrap=True)
     for member in members:
         for arm in member.arms:
             comparison = member.comparisons.get(arm.name)
             is_first = arm.name == "candidate"
             table.add_row(
                 member.place if is_first else "",
-                arm.name.replace("_", " "),
-                _counts(arm),
-                "nothing to take away" if arm.is_void else _interval(arm.score),
-                *_compared(comparison),
+                in_words(arm.name),
+                _counts(arm, space),
+                "nothing to take away" if arm.is_void else _interval(arm.score, space),
+                *_compared(comparison, space),
                 style="bold" if is_first else "",
             )
     return table
 
 
-def _counts(arm: Arm) -> str:
+def _counts(arm: Arm, space: str) -> str:
     fixed = arm.parameters - arm.trained_parameters
-    return f"{arm.trained_parameters} + {fixed} fixed" if fixed else str(arm.parameters)
+    return f"{arm.trained_parameters}{space}+ {fixed} fixed" if fixed else str(arm.parameters)
 
 
-def _interval(found: Interval | None, *, has_sign: bool = False) -> str:
+def _interval(found: Interval | None, space: str, *, has_sign: bool = False) -> str:
     if found is None:
         return ""
-    sign = "+" if has_sign else ""
-    text = f"{found.mean:{sign}.3f}"
-    return text if found.low is None else f"{text} [{found.low:{sign}.2f}, {found.high:{sign}.2f}]"
+    text = f"{found.mean:{'+' if has_sign else ''}.3f}"
+    return text if found.low is None else f"{text}{space}[{found.low:.2f}, {found.high:.2f}]"
 
 
-def _compared(comparison: Comparison | None) -> tuple[str, str, Text]:
+def _compared(comparison: Comparison | None, space: str) -> tuple[str, str, Text]:
     if comparison is None:
         return "", "", Text()
+    p = comparison.p_adjusted
     verdict = Text(comparison.verdict, _STYLE_OF_VERDICT[comparison.verdict])
-    return _interval(comparison.difference, has_sign=True), f"{comparison.p_adjusted:.2g}", verdict
+    interval = _interval(comparison.difference, space, has_sign=True)
+    return interval, f"{p:.2g}" if p >= _SMALLEST_P else f"< {_SMALLEST_P:g}", verdict
 
 
 def _sentence(member: ConfirmedMember) -> Text:

@@ -22,12 +22,16 @@ _SUFFIXES: Final = (".csv", ".json")
 def confirm(
     context: typer.Context,
     search: SearchArgument,
-    seeds: Annotated[int | None, typer.Option(min=3, help="Trainings of each network.", show_default="5")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=3, help="Trainings of each network, with a seed each.", show_default="5")
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At least the search's.", show_default="the search's")
+        int | None,
+        typer.Option(min=1, help="Of each training; no fewer than the search's.", show_default="the search's"),
     ] = None,
     member: Annotated[
-        list[str] | None, typer.Option(help="A candidate, by place or id; again for more.", show_default="the front")
+        list[str] | None,
+        typer.Option(help="A candidate to confirm, by place or id; may be repeated.", show_default="the front"),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Confirm anew: the test split is opened once more, and that is counted.")
@@ -133,4 +137,5 @@ def _show(confirmation: "Confirmation", *, as_json: bool) -> None:
 
     from hqnas.cli.confirmation_screen import confirmation_view
 
-    Console().print(confirmation_view(confirmation))
+    console = Console()
+    console.print(confirmation_view(confirmation, width=console.width))

@@ -13,6 +13,8 @@ ASKING_S: Final = 5.0
 #: Patience of a command that watches: long enough for the API to be started anew.
 WATCHING_S: Final = 300.0
 
+BEST: Final = "best"  #: in place of a place: the best member of the front
+
 _UUID_LENGTH: Final = 36
 _NEWEST: Final = frozenset({"latest", "last"})
 _LOOKED_THROUGH: Final = 1_000  #: searches in which the beginning of an id is looked for
@@ -55,6 +57,8 @@ def search_id(client: "Client", text: str) -> str:
         if newest is None:
             raise NotFound("there is no search yet; make one with `hqnas submit FILE`")
         return newest.id
+    if "/" in text:
+        raise NotFound(f"'{text}' is a candidate of a search; name the search alone: '{text.partition('/')[0]}'")
     if len(text) >= _UUID_LENGTH:
         return text
     ids = [search.id for search in islice(client.searches(), _LOOKED_THROUGH) if search.id.startswith(text.lower())]
@@ -66,25 +70,33 @@ def search_id(client: "Client", text: str) -> str:
 
 
 def candidate_id(client: "Client", text: str) -> str:
-    """Returns the id of the candidate that a person means: an id, or SEARCH/GENERATION.INDEX."""
+    """Returns the id of the candidate that a person means: an id, SEARCH/GENERATION.INDEX or SEARCH/best."""
     from hqnas.client import NotFound
 
     if len(text) >= _UUID_LENGTH and "/" not in text:
         return text
     search, slash, place = text.partition("/")
     if not slash:
-        raise NotFound(f"'{text}' is no whole id of a candidate; write SEARCH/GENERATION.INDEX, such as latest/2.14")
+        raise NotFound(
+            f"'{text}' is no whole id of a candidate; write SEARCH/GENERATION.INDEX, such as latest/2.14, "
+            "or SEARCH/best"
+        )
     return candidate_at(client, search_id(client, search), place).id
 
 
 def candidate_at(client: "Client", search: str, place: str) -> "Candidate":
-    """Returns the candidate of a search with this id or at this place, GENERATION.INDEX.
+    """Returns the candidate of a search with this id or at this place, GENERATION.INDEX or `best`.
 
     Raises:
-        NotFound: the search has no such candidate.
+        NotFound: the search has no such candidate, or no front to have a best member.
     """
     from hqnas.client import NotFound
 
+    if place == BEST:
+        best = client.front(search).best()
+        if best is None:
+            raise NotFound(f"the front of search {search} is empty, so it has no best member")
+        return best
     for candidate in client.candidates(search):
         if place in (f"{candidate.generation}.{candidate.index}", candidate.id):
             return candidate

@@ -28,8 +28,8 @@ def engines(
 ) -> None:
     """Shows how fast the engines of this machine are, as its workers know it; measures it where it is not known.
 
-    For each engine: one circuit alone, and a batch of rows that share their weights. '≤' is an
-    upper bound, scaled up from fewer rows. 'bundle of' is how many candidates travel together.
+    For each engine: one sample (row) alone, and a batch of rows that share their weights. '≤' is an upper bound, scaled
+    up from fewer rows; a blank was not measured. 'bundle of' is how many candidates are simulated together.
     """
     from config import Settings
     from config.logging import configure_logging
@@ -74,7 +74,7 @@ def _print(calibration: "Calibration") -> None:
     missing = [name for name in known if name not in calibration.times]
     if missing:
         console.print(f"Not on this machine: {', '.join(missing)}.")
-    console.print(Text(f"Measured in {calibration.seconds:.1f} s, as {calibration.key}.", "dim"))
+    console.print(Text(f"Measured in {calibration.seconds:.1f} s; calibration {calibration.key}.", "dim"))
 
 
 def _table(calibration: "Calibration") -> "Table":

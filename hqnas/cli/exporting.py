@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from hqnas.cli.connection import candidate_at
+from hqnas.cli.connection import BEST, candidate_at
 from hqnas.client import Client
 from hqnas.export import CannotExport, picture, to_csv, to_json
 
@@ -32,7 +32,8 @@ def content_of(
     """Returns the content of a file of this kind.
 
     Raises:
-        CannotExport: a member is wanted and the front is empty, or matplotlib is missing.
+        NotFound: the best member is wanted and the front is empty.
+        CannotExport: matplotlib is missing.
     """
     if suffix == ".py":
         return client.candidate(member_id(client, search_id, place)).pennylane
@@ -58,14 +59,5 @@ def check_weights_output(output: Path) -> None:
 
 
 def member_id(client: Client, search_id: str, place: str | None) -> str:
-    """Returns the id of the candidate at a place or with an id, by default of the best member.
-
-    Raises:
-        CannotExport: the best member is wanted and the front is empty.
-    """
-    if place is not None:
-        return candidate_at(client, search_id, place).id
-    best = client.front(search_id).best()
-    if best is None:
-        raise CannotExport(f"the front of search {search_id} is empty, so it has no best member")
-    return best.id
+    """Returns the id of the candidate at a place or with an id, by default of the best member."""
+    return candidate_at(client, search_id, place or BEST).id

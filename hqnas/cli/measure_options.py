@@ -1,5 +1,6 @@
 """The options of `hqnas measure`: what they are called, how far they go, and how the help tells them."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -32,7 +33,9 @@ def _known_metrics(names: list[str]) -> list[str]:
     for name in names:
         if name not in _METRICS:
             reason = "needs more than a circuit" if name in METRICS else "does not exist"
-            raise typer.BadParameter(f"the metric '{name}' {reason}; choose from {', '.join(_METRICS)}")
+            close = [] if name in METRICS else get_close_matches(name, _METRICS, n=1)
+            hint = f"did you mean '{close[0]}'? Or choose" if close else "choose"
+            raise typer.BadParameter(f"the metric '{name}' {reason}; {hint} from {', '.join(_METRICS)}")
     return names
 
 

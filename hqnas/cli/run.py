@@ -54,7 +54,10 @@ def api(
 
 
 def controller() -> None:
-    """Advances searches and sends out their evaluations. Any number may run."""
+    """Advances searches and sends out their evaluations. Any number may run.
+
+    Takes HQNAS_DATABASE_URL and HQNAS_BROKER_URL from the environment.
+    """
     from config import Settings
     from config.logging import configure_logging
 
@@ -76,7 +79,10 @@ def worker(
         typer.Option(help="Name in logs and results, unique on this host.", show_default="device and process id"),
     ] = None,
 ) -> None:
-    """Evaluates candidates on this machine."""
+    """Evaluates candidates on this machine.
+
+    Takes HQNAS_DATABASE_URL and HQNAS_BROKER_URL from the environment.
+    """
     from config import Settings
     from config.logging import configure_logging
 
@@ -89,7 +95,7 @@ def worker(
 
 
 def migrate() -> None:
-    """Brings the database to the schema of this version."""
+    """Brings the database of HQNAS_DATABASE_URL to the schema of this version."""
     from config import Settings
     from config.logging import configure_logging
     from models.migrate import migrate as migrate_database

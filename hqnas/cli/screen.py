@@ -1,4 +1,4 @@
-"""What commands show: the progress of a search, its front, a candidate, and the list of searches.
+"""What commands show: the progress of a search, a candidate, and the list of searches.
 
 Texts of others are shown as they are: never as markup, and without control characters.
 """
@@ -16,9 +16,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hqnas.client import Candidate, CandidateDetail, Client, Front, MetricValue, Objective, Search
-from hqnas.client.results import losses
-from hqnas.export.genes import GENES, architecture, gene_of
+from hqnas.client import Candidate, CandidateDetail, Client, MetricValue, Objective, Search
+from hqnas.export.genes import GENES, gene_of
+from hqnas.export.names import in_words
 
 _STYLE_OF_STATE: Final = {
     "queued": "yellow",
@@ -30,7 +30,6 @@ _STYLE_OF_STATE: Final = {
 _LINE_EVERY_S: Final = 10.0  #: where the output is no terminal
 _BAR_WIDTH: Final = 36
 _MOST_DECIMALS: Final = 6
-_GATES: Final = "two_qubit_gates"
 _SHOWN_OF_ID: Final = 13  #: the milliseconds of an UUIDv7: enough to tell searches apart, and commands take it
 
 
@@ -108,28 +107,6 @@ def progress_line(search: Search) -> str:
     return "  ".join(fact for fact in facts if fact)
 
 
-def front_table(front: Front) -> Table:
-    """Returns the front, best first in the order of the objectives."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("place", no_wrap=True)
-    for objective in front.objectives:
-        arrow = "↑" if objective.is_maximized else "↓"
-        table.add_column(f"{objective.metric.replace('_', ' ')} {arrow}", justify="right", max_width=16)
-    has_gates = any(objective.metric == _GATES for objective in front.objectives)
-    if not has_gates:
-        table.add_column("two-qubit gates", justify="right", max_width=9)
-    table.add_column("architecture", overflow="fold")
-    for member in sorted(front.items, key=lambda c: (losses(c, front.objectives), c.digest)):
-        gates = member.metrics.get(_GATES)
-        table.add_row(
-            f"{member.generation}.{member.index}",
-            *(measured(member, objective) for objective in front.objectives),
-            *([] if has_gates else [number(gates.value) if gates else ""]),
-            plain(architecture(member.genome)),
-        )
-    return table
-
-
 def search_table(searches: Iterable[Search]) -> Table:
     """Returns searches as a table, with the beginnings of their ids."""
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -201,7 +178,7 @@ def stage_table(candidate: CandidateDetail) -> Table:
     names = sorted({name for stage in candidate.stages for name, one in stage.metrics.items() if one.error is not None})
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("stage", "kind", "epochs", "state", *names):
-        table.add_column(heading.replace("_", " "), justify="left" if heading in ("kind", "state") else "right")
+        table.add_column(in_words(heading), justify="left" if heading in ("kind", "state") else "right")
     for stage in candidate.stages:
         values = (with_error(stage.metrics[name]) if name in stage.metrics else "" for name in names)
         table.add_row(str(stage.number), stage.kind, str(stage.epochs), stage.state, *values)

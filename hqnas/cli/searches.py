@@ -17,7 +17,9 @@ SUBMIT_EXAMPLE = (
     "\b\nExamples:\n  hqnas submit examples/wine.yaml --watch\n  cat my-search.json | hqnas submit - --json"
 )
 FRONT_EXAMPLE = "\b\nExamples:\n  hqnas front latest\n  hqnas front latest --json | jq '.items[0].genome'"
-SHOW_EXAMPLE = "\b\nExamples:\n  hqnas show latest/2.14\n  hqnas show latest/2.14 --source > net.py"
+SHOW_EXAMPLE = (
+    "\b\nExamples:\n  hqnas show latest/best\n  hqnas show latest/2.14\n  hqnas show latest/2.14 --source > net.py"
+)
 EXPORT_EXAMPLE = (
     "\b\nExamples:\n  hqnas export latest --output front.csv\n  hqnas export latest --output front.png\n"
     "  hqnas export latest --output net.py --candidate 2.14"
@@ -108,15 +110,19 @@ def front(context: typer.Context, search: SearchArgument, as_json: JsonOption = 
     else:
         from rich.console import Console
 
-        from hqnas.cli.screen import front_table
+        from hqnas.cli.architecture_tables import front_view
 
-        Console().print(front_table(found))
+        console = Console(highlight=False)
+        console.print(front_view(found, width=console.width))
 
 
 def show(
     context: typer.Context,
     candidate: Annotated[
-        str, typer.Argument(metavar="CANDIDATE", help="Id of a candidate, or SEARCH/PLACE as in 'latest/2.14'.")
+        str,
+        typer.Argument(
+            metavar="CANDIDATE", help="SEARCH/PLACE as in 'latest/2.14', SEARCH/best, or the id of a candidate."
+        ),
     ],
     source: Annotated[bool, typer.Option("--source", help="Print the model as PennyLane source.")] = False,
     drawing: Annotated[bool, typer.Option("--drawing", help="Print the drawing of the circuit.")] = False,
@@ -163,7 +169,7 @@ def export(
         Path, typer.Option("--output", "-o", help="File to write: .csv, .json, .png, or .py for PennyLane source.")
     ],
     candidate: Annotated[
-        str | None, typer.Option(help="The member for .py, by place or id.", show_default="the best member")
+        str | None, typer.Option(help="The candidate for .py, by place or id.", show_default="the best member")
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="With .csv: every evaluated candidate, not the front.")] = False,
 ) -> None:
@@ -190,8 +196,12 @@ def weights(
 ) -> None:
     """Writes the fitted parameters of a front's member as a safetensors file.
 
-    Tensors have the names of `hqnas show --source`, behind the replicate: without the prefix 'replicate.0.' they are a
-    state that Network.load_state_dict takes. Metadata, as JSON under 'hqnas': genome, protocol, epochs, preparation.
+    Every tensor is named by its replicate and its place in the model that `hqnas show --source` prints. Without the
+    prefix 'replicate.0.', those of the first replicate are what its Network.load_state_dict takes. The metadata hold,
+    as JSON under 'hqnas', how the network was built, trained and fed.
+
+    The best member has the highest validation accuracy, or else is best in the first objective; ties go to fewer
+    two-qubit gates.
     """
     from hqnas.cli.exporting import check_weights_output, member_id
     from hqnas.export import write_file
@@ -199,8 +209,7 @@ def weights(
     check_weights_output(output)
     with connection.connect(context) as client:
         search_id = connection.search_id(client, search)
-        place = None if candidate == "best" else candidate
-        content = client.weights(search_id, member_id(client, search_id, place))
+        content = client.weights(search_id, member_id(client, search_id, candidate))
     write_file(output, content)
     typer.echo(str(output))
 

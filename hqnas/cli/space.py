@@ -34,23 +34,29 @@ _LARGEST_WRITTEN: Final = 10**9
 def space(
     file: Annotated[str, typer.Argument(help="YAML or JSON file with the spec; '-' is the standard input.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the samples; the same seed gives the same.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line for each space.")] = False,
 ) -> None:
-    """Shows the search space of a spec: its size, its genes, what is forbidden, and ten samples."""
+    """Shows the search space of a spec: its size, its genes, what is forbidden, and ten samples.
+
+    Of a spec for `hqnas sweep`, the space of each mode: pure-quantum has no classical layers.
+    """
+    from hqnas.client import sweep
     from hqnas.client.documents import to_document
     from hqnas.client.errors import RefusedSpec, SpecProblem
     from nas.spec import InvalidSpec, parse_spec
 
     try:
-        spec = parse_spec(to_document(file))
+        specs = [parse_spec(document) for document in sweep.searches_of(to_document(file))]
     except InvalidSpec as error:
         raise RefusedSpec(tuple(SpecProblem(item.path, item.message) for item in error.problems)) from error
-    with needs_worker_packages("space"):
-        found = describe(spec, seed=seed)
-    if as_json:
-        typer.echo(json.dumps(found, allow_nan=False))
-    else:
-        _print(found)
+    for place, spec in enumerate(specs):
+        with needs_worker_packages("space"):
+            found = describe(spec, seed=seed)
+        if as_json:
+            typer.echo(json.dumps(found, allow_nan=False))
+        else:
+            typer.echo("\n" if place else "", nl=False)
+            _print(found)
 
 
 def describe(spec: "SearchSpec", *, seed: int) -> Document:
@@ -142,6 +148,8 @@ def _print(found: Document) -> None:
     console.print(plain(_size_text(found)))
     console.print()
     console.print(_gene_table(found))
+    if found["forbid"] or found["constraints"]:
+        console.print()
     for entry in found["forbid"]:
         text = " and ".join(f"{gene} {_condition(condition)}" for gene, condition in entry.items())
         console.print(Text.assemble(("forbidden  ", "dim"), plain(text)))
@@ -149,7 +157,8 @@ def _print(found: Document) -> None:
         words = [f"{key.replace('_', ' ')} {value:g}" for key, value in bound.items() if key != "metric"]
         console.print(Text.assemble(("constraint  ", "dim"), plain(f"{bound['metric']} {', '.join(words)}")))
     console.print()
-    console.print(_sample_table(found))
+    if found["samples"]:
+        console.print(_samples_view(found, console.width))
     if len(found["samples"]) < _N_SAMPLES:
         console.print(Text("There are no more that the constraints allow.", "dim"))
 
@@ -157,12 +166,11 @@ def _print(found: Document) -> None:
 def _size_text(found: Document) -> str:
     points, count = found["points_without_real_genes"], found["architectures_without_real_genes"]
     real = found["real_genes"]
-    beside = f" for each {' and '.join(real)}, of which there are infinitely many" if real else ""
-    architectures = "too many to count architectures"
-    if count is not None:
-        architectures = f"{count:,} different architectures that may be proposed"
+    beside = f", each with any {' and '.join(real)} of its range" if real else ""
     size = f"{points:,}" if points < _LARGEST_WRITTEN else f"about 10^{len(str(points)) - 1}"
-    return f"{size} points, {architectures}{beside}; {found['n_variables']} variables to the algorithm"
+    if count is None:
+        return f"{size} combinations of genes{beside}; too many to count how many architectures differ."
+    return f"{size} combinations of genes, which make {count:,} different architectures that may be proposed{beside}."
 
 
 def _gene_table(found: Document) -> "RenderableType":
@@ -181,20 +189,15 @@ def _gene_table(found: Document) -> "RenderableType":
     return table
 
 
-def _sample_table(found: Document) -> "RenderableType":
-    from rich.table import Table
+def _samples_view(found: Document, width: int) -> "RenderableType":
+    from hqnas.cli.architecture_tables import with_architectures
 
-    from hqnas.cli.screen import plain
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("digest", no_wrap=True)
-    for heading in ("gates", "two-qubit", "depth", "weights", "classical"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="fold")
-    for sample in found["samples"]:
-        costs = [str(sample["costs"][name]) for name in _COSTS[1:]]
-        table.add_row(sample["digest"][:_SHOWN_OF_DIGEST], *costs, plain(sample["architecture"]))
-    return table
+    columns = ("digest", "gates", "two-qubit\ngates", "depth", "circuit\nweights", "classical\nweights")
+    rows = [
+        [sample["digest"][:_SHOWN_OF_DIGEST], *(str(sample["costs"][name]) for name in _COSTS[1:])]
+        for sample in found["samples"]
+    ]
+    return with_architectures(columns, rows, [sample["architecture"] for sample in found["samples"]], width=width)
 
 
 def _condition(value: Any) -> str:

@@ -11,20 +11,22 @@ from config.settings import InvalidSettings, Settings
 
 
 def up(
-    home: Annotated[Path | None, typer.Option(help="Folder for data and logs  [default: HQNAS_HOME]")] = None,
-    host: Annotated[str, typer.Option(help="Address that the API listens on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API; 0 takes a free one")] = 8000,
-    workers: Annotated[int, typer.Option(min=0, help="Worker processes")] = 1,
-    slots: Annotated[
-        int | None, typer.Option(min=1, help="Evaluations at once in each worker  [default: CPU cores / workers]")
+    home: Annotated[
+        Path | None, typer.Option(help="Folder for data and logs.", show_default="HQNAS_HOME, or ~/.local/share/hqnas")
     ] = None,
-    controllers: Annotated[int, typer.Option(min=0, help="Controller processes")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Empty the home first")] = False,
+    host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes.")] = 1,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Evaluations at once in each worker.", show_default="cores / workers")
+    ] = None,
+    controllers: Annotated[int, typer.Option(min=0, help="Controller processes.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete all searches and logs in the home first.")] = False,
     stop_with_parent: Annotated[
-        bool, typer.Option("--stop-with-parent", help="Stop when the process that started this one ends")
+        bool, typer.Option("--stop-with-parent", help="Stop when the process that started this one ends.")
     ] = False,
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="Run this once all is up, then stop")
+        list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="Run this once all is up, then stop.")
     ] = None,
 ) -> None:
     """Runs database, API, controller and workers on this machine until Ctrl-C, or for the time of a command."""

@@ -6,6 +6,7 @@ A CSV depends on nothing but the search's results: two equal searches give files
 from hqnas.export.confirmation import trials_to_csv
 from hqnas.export.files import CannotExport, write_file
 from hqnas.export.genes import architecture, gene_of, gene_text
+from hqnas.export.names import in_words
 from hqnas.export.picture import picture
 from hqnas.export.table import curves_to_csv, to_csv, to_json
 
@@ -15,6 +16,7 @@ __all__ = [
     "curves_to_csv",
     "gene_of",
     "gene_text",
+    "in_words",
     "picture",
     "to_csv",
     "to_json",

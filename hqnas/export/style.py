@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hqnas.client.results import Objective
 from hqnas.export.files import CannotExport
+from hqnas.export.names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def label(objective: Objective) -> str:
     """Returns the label of an axis, with an arrow towards the better end."""
     # The label of y is turned by a quarter, so that its arrow to the right points up.
     unit = f" ({objective.unit})" if objective.unit else ""
-    name = objective.metric.replace("_", " ") + unit
+    name = in_words(objective.metric) + unit
     return f"{name}  better →" if objective.is_maximized else f"← better  {name}"
 
 

@@ -74,7 +74,8 @@ def importance(rows: Sequence[Row], metric: str) -> Importance | None:
 def _columns(rows: Sequence[Row]) -> dict[str, Floats]:
     """Returns a column of numbers for each gene that varies: numbers themselves, names as places in the alphabet.
 
-    Trees cut a column in two anywhere, so an order of names costs them little.
+    Trees cut a column in two anywhere, so an order of names costs them little. An entangler that the topology decides
+    is left out: the importance of both would fall to either by chance.
     """
     found: dict[str, Floats] = {}
     for gene in GENES:
@@ -85,7 +86,15 @@ def _columns(rows: Sequence[Row]) -> dict[str, Floats]:
             column = _codes([gene_of(row.candidate.genome, gene) for row in rows])
         if np.ptp(column) > 0:
             found[gene] = column
-    return found
+    return {gene: column for gene, column in found.items() if not _is_decided(gene, found)}
+
+
+def _is_decided(gene: str, columns: dict[str, Floats]) -> bool:
+    """Says whether the topology alone tells the entangler, which is then one gate, or none where nothing is wired."""
+    if gene != "entangler" or "topology" not in columns:
+        return False
+    topology = columns["topology"]
+    return len(np.unique(np.column_stack([columns[gene], topology]), axis=0)) == len(np.unique(topology))
 
 
 def _codes(texts: Sequence[str]) -> Floats:

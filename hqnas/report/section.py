@@ -11,6 +11,11 @@ from hqnas.export.table import plain_cell
 
 Cell = str | int | float | None
 
+#: Inches that a name of a legend takes at the style's font size: its mark with the gaps, a character, a row.
+_LEGEND_MARK: Final = 0.65
+_LEGEND_CHARACTER: Final = 0.078
+_LEGEND_ROW: Final = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -30,10 +35,6 @@ class Table:
     def shown(self) -> list[list[str]]:
         """Returns the cells as the page shows them."""
         return [[_short(cell) for cell in row] for row in self.rows]
-
-
-_LETTERS_PER_INCH: Final = 12  #: of a legend's text
-_LETTERS_OF_MARK: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,25 @@ def canvas(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple
 
 
 def legend(figure: Any, axes: Sequence[Any]) -> None:
-    """Writes one legend for all panels under them, each name once."""
+    """Writes one legend for all panels under them, each name once, in as many columns as have room."""
     found = dict[str, Any]()
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    if found:
-        most = int(figure.get_figwidth() * _LETTERS_PER_INCH / (max(map(len, found)) + _LETTERS_OF_MARK))
-        n_columns = max(1, min(4, len(found), most))
-        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=n_columns, frameon=False)
+    if not found:
+        return
+    width, height = figure.get_size_inches()
+    n_columns = next(n for n in (4, 3, 2, 1) if n == 1 or _width_of_legend(list(found), n) <= width)
+    n_rows = -(-len(found) // n_columns)
+    figure.set_size_inches(width, height + (n_rows - 1) * _LEGEND_ROW)
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=n_columns, frameon=False)
+
+
+def _width_of_legend(names: list[str], n_columns: int) -> float:
+    """Returns about how many inches names take in columns, which are filled one behind the other."""
+    n_rows = -(-len(names) // n_columns)
+    columns = [names[start : start + n_rows] for start in range(0, len(names), n_rows)]
+    return sum(_LEGEND_MARK + max(map(len, column)) * _LEGEND_CHARACTER for column in columns)
 
 
 def colour_of(number: int) -> str:

@@ -110,7 +110,8 @@ def verdict(test: PairedTest, p_adjusted: float, *, is_maximized: bool) -> str:
 
 def _sentence(result: Result, means: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> str:
     n_diverged = sum(t["error"] is not None for t in result["arms"][Arm.CANDIDATE]["trials"])
-    name = result["metric"]["name"].replace("_", " ").capitalize()
+    name = result["metric"]["name"].replace("_", " ").replace("r2", "R²")
+    name = name[0].upper() + name[1:]
     own = means.get(Arm.CANDIDATE)
     if own is None:
         return f"{name} is not known: all {n_diverged} trainings diverged."

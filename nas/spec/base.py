@@ -1,6 +1,7 @@
 """What all parts of a spec have in common."""
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -32,10 +33,16 @@ def known(what: str, catalogue: Collection[str]) -> BeforeValidator:
 
     def check(name: Any) -> Any:
         if isinstance(name, str) and name not in catalogue:
+            close = get_close_matches(name, catalogue, n=1)
             raise PydanticCustomError(
                 "unknown_name",
-                "there is no {what} '{name}'; choose from {known}",
-                {"what": what, "name": name, "known": ", ".join(catalogue)},
+                "there is no {what} '{name}'; {hint}choose from {known}",
+                {
+                    "what": what,
+                    "name": name,
+                    "hint": f"did you mean '{close[0]}'? Or " if close else "",
+                    "known": ", ".join(catalogue),
+                },
             )
         return name
 

@@ -152,7 +152,7 @@ _CATALOGUE = (
         "maximize",
         "log10",
         Needs.SIMULATION,
-        "of the first observable of the circuit alone",
+        "gradient_variance of the first observable, in any mode",
         settings="gradient_variance",
     ),
     MetricInfo(
@@ -178,7 +178,7 @@ _CATALOGUE = (
         "minimize",
         "count",
         Needs.LIBRARY,
-        "gates on two wires, routed on a coupling map; counted by a worker",
+        "gates on two wires, once routed on a coupling map",
         settings="routing",
     ),
     MetricInfo(
@@ -186,7 +186,7 @@ _CATALOGUE = (
         "minimize",
         "moments",
         Needs.LIBRARY,
-        "depth, routed on a coupling map; counted by a worker",
+        "depth, once routed on a coupling map",
         settings="routing",
     ),
     MetricInfo(

@@ -46,6 +46,6 @@ def _task_problems(spec: "SearchSpec") -> list[Finding]:
         if task not in METRICS[metric].tasks
     ]
     if task == "regression" and spec.training.class_weights != "none":
-        text = f"'{name}' is a regression and has no classes to weigh; remove 'class_weights'"
+        text = f"'{name}' is a regression and has no classes to weigh by '{spec.training.class_weights}'; remove it"
         problems.append((("training", "class_weights"), text, spec.training.class_weights))
     return problems

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from hqnas.client.confirmation import Comparison, ConfirmedMember
-from hqnas.export import architecture
+from hqnas.export import architecture, in_words
 from hqnas.report.correlation import Estimate
 from hqnas.report.intervals import draw_intervals
 from hqnas.report.section import Cell, Section, Table
@@ -45,9 +45,11 @@ def controls(study: Study) -> Section:
     panels: dict[str, dict[tuple[str, str], Estimate]] = {}
     for member, one, comparison in found:
         panel = panels.setdefault("" if len(scores) == 1 else _metric(member), {})
-        panel[comparison.control.replace("_", " "), _name(study, member, one)] = _estimate(comparison)
+        panel[in_words(comparison.control), _name(study, member, one)] = _estimate(comparison)
     groups = list(dict.fromkeys(group for drawn in panels.values() for group, _ in drawn))
-    label = f"{scores[0] if len(scores) == 1 else 'score'} of the candidate less that of its control, 95 % interval"
+    label = (
+        f"{scores[0] if len(scores) == 1 else 'score'} of the candidate less that of its control, 95 % interval each"
+    )
     picture = draw_intervals(panels, groups=groups, x_label=label)
     rows = tuple(_row(member, one, comparison) for member, one, comparison in found)
     return Section("controls", _TITLE, tuple(sentences), Table(_COLUMNS, rows), picture)
@@ -59,7 +61,7 @@ def _measured(member: Member) -> tuple[ConfirmedMember, ...]:
 
 def _metric(member: Member) -> str:
     metric = member.confirmation.metric if member.confirmation is not None else None
-    return str((metric or {}).get("name", "test score")).replace("_", " ")
+    return in_words((metric or {}).get("name", "test_score"))
 
 
 def _sentences(member: Member) -> list[str]:
@@ -70,7 +72,6 @@ def _sentences(member: Member) -> list[str]:
     return [
         f"{member.label}: {confirmation.n_measured} members, each trained with {len(confirmation.seeds)} seeds for "
         f"{confirmation.epochs} epochs; of the comparisons with controls: {counts}.",
-        "Each interval stands for itself; verdicts allow for the number of comparisons (p adjusted).",
         *confirmation.notes,
     ]
 
@@ -91,7 +92,7 @@ def _row(member: Member, one: ConfirmedMember, comparison: Comparison) -> tuple[
         member.label,
         one.place,
         architecture(one.genome),
-        comparison.control.replace("_", " "),
+        in_words(comparison.control),
         difference.n,
         difference.mean,
         difference.low,

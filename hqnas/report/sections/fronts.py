@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from hqnas.client.results import Objective
-from hqnas.export import architecture, style
+from hqnas.export import architecture, in_words, style
 from hqnas.report.comparison import coverages
 from hqnas.report.section import Cell, Section, Table, canvas, colour_of, legend
 from hqnas.report.study import Member, Row, Study
@@ -34,13 +34,13 @@ def _apart(study: Study, objective: Objective) -> str:
     """Returns why searches are not held against one another in an objective that has one name in all of them."""
     texts = (f"{text or 'of another version'} in {label}" for label, text in study.conditions(objective.metric).items())
     return (
-        f"{objective.metric} is not one quantity in these searches: {'; '.join(texts)}. It is drawn, but the fronts "
-        "are not held against one another in it."
+        f"{in_words(objective.metric)} is not one quantity in these searches: {'; '.join(texts)}. It is drawn, but the "
+        "fronts are not held against one another in it."
     )
 
 
 def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list[str]:
-    names = ", ".join(objective.metric for objective in objectives)
+    names = ", ".join(in_words(objective.metric) for objective in objectives)
     has_more = any(not set(member.search.objectives) <= set(objectives) for member in study.members)
     what = ", over what is non-dominated in these alone" if has_more else ""
     return [f"Compared in {names}{what}."] + [

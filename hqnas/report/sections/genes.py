@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hqnas.export import style
+from hqnas.export import in_words, style
 from hqnas.report.comparison import GeneShare, gene_shares
 from hqnas.report.correlation import Estimate
 from hqnas.report.importance import FEWEST, Importance, importance
@@ -29,11 +29,12 @@ def gene_importance(study: Study) -> Section:
         return Section("importance", _IMPORTANCE, (text,))
     sentences = [
         "Loss of R² on candidates that a random forest did not see, when the values of one gene are shuffled; the line "
-        "is one standard deviation over folds and repeats. Genes that go together share their importance."
+        "is one standard deviation over folds and repeats. Genes that go together share their importance; an "
+        "entangler that is one gate wherever there is one is left to the topology."
     ]
     sentences += [
-        f"{label}, {metric.replace('_', ' ')}: the forest explains {max(0.0, one.r2):.0%} of the variance"
-        + (f"; most depends on {one.genes[0].gene.replace('_', ' ')}." if one.r2 > 0.1 else ", too little to read it.")
+        f"{label}, {in_words(metric)}: the forest explains {max(0.0, one.r2):.0%} of the variance"
+        + (f"; most depends on {in_words(one.genes[0].gene)}." if one.r2 > 0.1 else ", too little to read it.")
         for (label, metric), one in found.items()
     ]
     rows = tuple(
@@ -44,11 +45,9 @@ def gene_importance(study: Study) -> Section:
     table = Table(("search", "metric", "candidates", "R² unseen", "gene", "importance", "sd"), rows)
     panels: dict[str, dict[tuple[str, str], Estimate]] = {}
     for (label, metric), one in found.items():
-        panels.setdefault(metric.replace("_", " "), {}).update(
+        panels.setdefault(in_words(metric), {}).update(
             {
-                (label, gene.gene.replace("_", " ")): Estimate(
-                    gene.value, gene.value - gene.spread, gene.value + gene.spread
-                )
+                (label, in_words(gene.gene)): Estimate(gene.value, gene.value - gene.spread, gene.value + gene.spread)
                 for gene in one.genes
             }
         )
@@ -69,10 +68,15 @@ def shared_genes(study: Study) -> Section:
         for one in shares
     )
     sentences = [
-        _favourite(member.label, shares) if member.front else f"{member.label}: nothing is on the front."
+        _favourite(member.label, shares, len(member.front))
+        if member.front
+        else f"{member.label}: nothing is on the front."
         for member in study.members
     ]
-    sentences.append("A value says something where its share of the front differs from its share of all evaluated.")
+    sentences.append(
+        "A value says something where its share of the front differs from its share of all evaluated, by more than so "
+        "few members give by chance."
+    )
     drawn = _most_frequent(shares)
     if len(drawn) < len(shares):
         sentences.append(
@@ -82,12 +86,13 @@ def shared_genes(study: Study) -> Section:
     return Section("genes", _SHARED, tuple(sentences), Table(columns, rows), _draw(drawn, labels))
 
 
-def _favourite(label: str, shares: list[GeneShare]) -> str:
+def _favourite(label: str, shares: list[GeneShare], n_members: int) -> str:
     common = [one for one in shares if one.on_front[label] >= 0.75]  # three members in four
     if not common:
         return f"{label}: no gene has one value on three quarters of the front."
     texts = (
-        f"{one.gene.replace('_', ' ')} {one.value} ({one.on_front[label]:.0%}, {one.evaluated[label]:.0%} of all)"
+        f"{in_words(one.gene)} {one.value} ({one.on_front[label] * n_members:.0f} of {n_members}, "
+        f"{one.evaluated[label]:.0%} of all)"
         for one in common
     )
     return f"{label}: most of the front has {', '.join(texts)}."
@@ -110,7 +115,7 @@ def _most_frequent(shares: list[GeneShare]) -> list[GeneShare]:
 
 
 def _draw(shares: list[GeneShare], labels: list[str]) -> bytes:
-    names = [f"{one.gene.replace('_', ' ')}: {_short(one.value)}" for one in shares]
+    names = [f"{in_words(one.gene)}: {_short(one.value)}" for one in shares]
     with style.drawing():
         figure, (panel,) = canvas(1, 1, width=7.6, height=1.3 + 0.26 * len(names) * (1 + 0.3 * (len(labels) - 1)))
         thickness = 0.8 / len(labels)

@@ -1,7 +1,7 @@
 """How the searches went: dominated volume over evaluations."""
 
 from hqnas.client.results import Objective
-from hqnas.export import style
+from hqnas.export import in_words, style
 from hqnas.report.comparison import growth, own_reference_point
 from hqnas.report.section import Section, Table, canvas, colour_of, legend
 from hqnas.report.study import Study
@@ -45,7 +45,7 @@ def hypervolume(study: Study) -> Section:
 
 
 def _sentences(study: Study, objectives: tuple[Objective, ...]) -> tuple[str, ...]:
-    names = ", ".join(objective.metric.replace("_", " ") for objective in objectives)
+    names = ", ".join(in_words(objective.metric) for objective in objectives)
     if len(study.members) > 1:
         return (f"Of {names}. All searches are measured up to one reference point, {_OF_ALL}",)
     (member,) = study.members

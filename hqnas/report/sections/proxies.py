@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from hqnas.export import in_words
 from hqnas.report.correlation import COEFFICIENTS, Association, association, coefficients
 from hqnas.report.intervals import draw_intervals
 from hqnas.report.section import Section, Table
@@ -22,8 +23,8 @@ def proxies(study: Study) -> Section:
         return Section("proxies", _TITLE, ("Nothing was trained, so there is nothing to foretell.",))
     found = {
         (group, metric): one
-        for metric in study.metrics
-        if metric in METRICS and METRICS[metric].needs is not Needs.TRAINING
+        for metric in METRICS  # in the order of the catalogue
+        if metric in study.metrics and METRICS[metric].needs is not Needs.TRAINING
         for group, rows in study.groups(metric, target).items()
         if (one := _association(rows, metric, target)) is not None
     }
@@ -31,9 +32,7 @@ def proxies(study: Study) -> Section:
         return Section("proxies", _TITLE, (f"Too few candidates, or none that vary, to compare with {target}.",))
     clear = [(mode, metric, one) for (mode, metric), one in found.items() if one.spearman.is_clear]
     best = max(clear, key=lambda item: abs(item[2].spearman.value), default=None)
-    sentences = [
-        f"Rank correlation of each metric that needs no training with {target.replace('_', ' ')}, 95 % intervals."
-    ]
+    sentences = [f"Rank correlation of each metric that needs no training with {in_words(target)}, 95 % intervals."]
     without = [member.label for member in study.members if all(np.isnan(row.value(target)) for row in member.rows)]
     if without:
         sentences.append(f"Not measured, and so left out: {', '.join(without)}.")
@@ -41,13 +40,13 @@ def proxies(study: Study) -> Section:
         sentences.append("No interval leaves out 0: none of these metrics foretells training here.")
     else:
         sentences.append(
-            f"The closest is {best[1].replace('_', ' ')} in {best[0]}, ρ = {best[2].spearman}; {len(clear)} of "
+            f"The closest is {in_words(best[1])} in {best[0]}, ρ = {best[2].spearman}; {len(clear)} of "
             f"{len(found)} intervals leave out 0, and one in twenty does by chance."
         )
     rows = tuple((mode, metric, *coefficients(one, n=one.n)) for (mode, metric), one in found.items())
-    drawn = {(mode, metric.replace("_", " ")): one.spearman for (mode, metric), one in found.items()}
+    drawn = {(mode, in_words(metric)): one.spearman for (mode, metric), one in found.items()}
     groups = list(dict.fromkeys(group for group, _ in found))
-    label = f"Spearman ρ with {target.replace('_', ' ')}, 95 % interval"
+    label = f"Spearman ρ with {in_words(target)}, 95 % interval"
     picture = draw_intervals({"": drawn}, groups=groups, x_label=label, x_limits=(-1.05, 1.05))
     return Section("proxies", _TITLE, tuple(sentences), Table(("mode", "metric", *COEFFICIENTS), rows), picture)
 

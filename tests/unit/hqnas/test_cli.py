@@ -58,6 +58,21 @@ def test_every_command_explains_itself(command: str) -> None:
     assert f"hqnas {command}".split()[1] in result.output
 
 
+def test_paragraphs_of_help_are_filled_to_the_width_of_the_terminal() -> None:
+    output = CliRunner().invoke(app, ["weights", "--help"], env={"COLUMNS": "80"}).output
+    lines = [line.strip() for line in output.splitlines()]
+    start = next(place for place, line in enumerate(lines) if line.startswith("Every tensor"))
+    paragraph = lines[start : lines.index("", start)]
+    assert len(paragraph) > 2
+    assert all(len(line) > 60 for line in paragraph[:-1])
+
+
+def test_help_shows_the_defaults_of_up() -> None:
+    output = CliRunner().invoke(app, ["up", "--help"], env={"COLUMNS": "140"}).output
+    assert "HQNAS_HOME, or ~/.local/share/hqnas" in output
+    assert "cores / workers" in output
+
+
 def test_help_groups_all_commands() -> None:
     output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "140"}).output
 

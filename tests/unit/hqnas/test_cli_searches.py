@@ -124,6 +124,16 @@ def test_beginning_of_no_id_is_not_found(run: Run) -> None:
     assert "no search has an id that begins with 'zzz'" in run("front", "zzz").stderr
 
 
+def test_a_candidate_where_a_search_is_wanted_is_told_the_search(run: Run) -> None:
+    assert run("front", "latest/0.1").stderr == (
+        "hqnas: 'latest/0.1' is a candidate of a search; name the search alone: 'latest'\n"
+    )
+
+
+def test_the_best_member_is_shown_by_that_word(run: Run, api: Any) -> None:
+    assert json.loads(run("show", "latest/best", "--json").stdout)["id"] == api.candidates[1]["id"]
+
+
 def test_latest_without_a_search_says_what_to_do(run: Run, api: Any) -> None:
     api.searches.clear()
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import Result
 
+from hqnas.cli.confirmation_screen import confirmation_view
 from hqnas.client import Client, Conflict, NotFound, RefusedRequest
 from hqnas.client.confirmation import ARMS
 
@@ -88,7 +90,7 @@ def test_confirm_shows_every_network_and_what_can_be_said(run: Run, ended: str) 
     text = " ".join(result.stdout.split())
     for row in (
         "0.0 candidate 66 0.900 [0.86, 0.94]",
-        "frozen circuit 54 + 12 fixed 0.700 [0.66, 0.74] +0.200 [+0.17, +0.23] 0.002 better",
+        "frozen circuit 54 + 12 fixed 0.700 [0.66, 0.74] +0.200 [0.17, 0.23] 0.002 better",
         "classical net 71 0.950 [0.91, 0.99] -0.050 [-0.08, -0.02] 0.03 worse",
     ):
         assert row in text
@@ -96,6 +98,25 @@ def test_confirm_shows_every_network_and_what_can_be_said(run: Run, ended: str) 
     assert "better than its frozen circuit by 0.200, p = 0.002" in text
     assert "tested on 80 rows that no search sees" in text
     assert "This is confirmation 1." in text
+
+
+def test_a_confirmation_fits_a_terminal_of_80_columns_with_no_word_cut(api: Any, client: Client, ended: str) -> None:
+    client.confirm(ended)
+    out = io.StringIO()
+    Console(file=out, width=80).print(confirmation_view(client.confirmation(ended), width=80))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    row = next(place for place, line in enumerate(lines) if line.lstrip().startswith("frozen"))
+    assert [word for word in lines[row].split() if word != "circuit"] == [
+        "frozen",
+        "54",
+        "0.700",
+        "+0.200",
+        "0.002",
+        "better",
+    ]
+    assert "+ 12 fixed" in lines[row + 1]
+    assert "[0.66, 0.74]" in lines[row + 1]
 
 
 def test_confirm_again_without_again_shows_what_is_there(run: Run, api: Any, ended: str) -> None:

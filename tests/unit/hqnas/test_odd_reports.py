@@ -46,9 +46,9 @@ def test_the_gradient_variance_of_two_modes_is_not_one_quantity_and_fronts_are_n
     assert [one.metric for one in study.shared_objectives] == ["validation_accuracy", "gradient_variance"]
     assert [one.metric for one in study.comparable_objectives] == ["validation_accuracy"]
     said = " ".join(fronts(study).sentences)
-    assert "gradient_variance is not one quantity in these searches: of the loss by all parameters" in said
+    assert "gradient variance is not one quantity in these searches: of the loss by all parameters" in said
     assert "of the loss by circuit weights, on moons (400 rows, 2 features), in batches of 16 in apart" in said
-    assert "Compared in validation_accuracy, over what is non-dominated in these alone." in said
+    assert "Compared in validation accuracy, over what is non-dominated in these alone." in said
     assert hypervolume(study).sentences[0].startswith("Of validation accuracy.")
 
 
@@ -271,7 +271,7 @@ def test_accuracies_and_r2_of_controls_do_not_share_an_axis(documents, monkeypat
         member = make_member(documents, [(0.5, 0.5, 0)], label=label)
         members.append(dataclasses.replace(member, confirmation=confirmation))
     controls(Study(tuple(members)))
-    assert panels == ["test accuracy", "test r2"]
+    assert panels == ["test accuracy", "test R²"]
 
 
 # Names

@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from hqnas.client.results import Candidate
+from hqnas.export import style
 from hqnas.report import NothingToReport, Study, gather, make_report
 from hqnas.report.comparison import coverages, gene_shares, growth
 from hqnas.report.correlation import _coefficients, association
 from hqnas.report.importance import importance
+from hqnas.report.section import canvas, legend
 from hqnas.report.sections.controls import controls
 from hqnas.report.sections.proxies import proxies
 from hqnas.report.sections.trade_off import strata, trade_off
@@ -108,6 +110,18 @@ def test_gene_shares_count_the_front_and_all_that_was_evaluated(documents):
     ]
 
 
+def test_names_of_a_legend_are_never_cut(documents):
+    with style.drawing():
+        figure, (panel,) = canvas(1, 1, width=5.4, height=4.4)
+        for name in ("a name of some forty characters, as one is", "another name that is about as long as that"):
+            panel.plot([0, 1], label=f"{name}: front, ± one standard error")
+        legend(figure, [panel])
+        figure.draw_without_rendering()
+        (written,) = figure.legends
+        box = written.get_window_extent()
+    assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
+
+
 def test_importance_finds_the_gene_that_a_metric_depends_on(documents):
     rng = np.random.default_rng(2)
     genomes = [{"qubits": int(rng.integers(2, 7)), "layers": int(rng.integers(1, 5))} for _ in range(80)]
@@ -116,6 +130,18 @@ def test_importance_finds_the_gene_that_a_metric_depends_on(documents):
     assert found.r2 > 0.9
     assert [gene.gene for gene in found.genes] == ["qubits", "layers"]
     assert found.genes[0].value > 10 * abs(found.genes[1].value)
+
+
+def test_an_entangler_that_the_topology_decides_takes_none_of_its_importance(documents):
+    wired = {"entangler": ["cnot"], "topology": ["ring"]}, {"entangler": ["cnot"], "topology": ["linear"]}
+    choices = [{"entangler": [None], "topology": ["none"]}, *wired]
+    genomes = [choices[i % 3] for i in range(60)]
+    points = [(float(g["entangler"] == [None]), 0, 0) for g in genomes]
+    found = importance(make_member(documents, points, genomes=genomes).rows, "validation_accuracy")
+    assert [gene.gene for gene in found.genes] == ["topology"]
+    free = [*genomes, {"entangler": ["cz"], "topology": ["ring"]}]
+    found = importance(make_member(documents, [*points, (0.5, 0, 0)], genomes=free).rows, "validation_accuracy")
+    assert {gene.gene for gene in found.genes} == {"topology", "entangler"}
 
 
 def test_a_forest_that_predicts_nothing_says_so(documents):
@@ -197,7 +223,7 @@ def test_controls_are_the_differences_of_the_newest_confirmation(api, client, do
         ("0.0", "classical net", -0.05, "worse"),
     ]
     assert section.sentences[0].endswith("of the comparisons with controls: 1 better, 0 no better, 1 worse.")
-    assert section.sentences[2] == "This is confirmation 1."
+    assert section.sentences[1] == "This is confirmation 1."
     assert section.picture.startswith(b"\x89PNG")
 
 

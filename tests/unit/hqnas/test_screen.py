@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from hqnas.cli.screen import ago, duration, engines_text, follow, front_table, measured, progress_line
+from hqnas.cli.architecture_tables import front_view, with_architectures
+from hqnas.cli.screen import ago, duration, engines_text, follow, measured, progress_line
 from hqnas.client import Candidate, Client, Objective
 
 
@@ -46,17 +47,34 @@ def test_progress_on_a_terminal_shows_rate_and_time_left(client: Client, api: An
 def test_front_table_has_no_column_twice(client: Client, documents: Any) -> None:
     front = client.front(documents.search_id)
     gates = Objective("two_qubit_gates", "minimize", "count")
-    headings = [str(column.header) for column in front_table(replace(front, objectives=(gates,))).columns]
-    assert headings == ["place", "two qubit gates ↓", "architecture"]
+    shown = printed(front_view(replace(front, objectives=(gates,)), width=160), width=160)
+    assert shown.split()[:5] == ["two-qubit", "gates", "place", "↓", "architecture"]
 
 
 def test_front_table_marks_the_direction_of_each_objective(client: Client, documents: Any) -> None:
+    shown = printed(front_view(client.front(documents.search_id), width=160), width=160)
+
+    assert re.search(r"accuracy ↑", shown)
+    assert re.search(r"expressibility ↓", shown)
+
+
+def test_architectures_stand_beside_the_numbers_where_the_terminal_is_wide_enough() -> None:
+    view = with_architectures(("place", "score"), [["0.1", "1"], ["0.2", "2"]], ["2q 1l", "3q 2l"], width=80)
+    assert printed(view, width=80).splitlines()[1:3] == ["0.1        1  2q 1l       ", "0.2        2  3q 2l       "]
+
+
+def test_an_architecture_too_long_for_its_row_stands_under_the_table_in_one_line() -> None:
+    long = "4q 3l · angle-y* · rx ry rz · cnot linear · zz-pairs"
+    view = with_architectures(("place", "a heading\nof two lines"), [["0.1", "1"]], [long], width=len(long) + 7)
+    lines = [line.rstrip() for line in printed(view, width=len(long) + 7).splitlines()]
+    assert f"0.1    {long}" in lines
+    assert lines[-1] == "q: qubits, l: layers; *: encodes before every layer"
+
+
+def printed(view: RenderableType, *, width: int) -> str:
     out = io.StringIO()
-
-    Console(file=out, width=160).print(front_table(client.front(documents.search_id)))
-
-    assert re.search(r"accuracy ↑", out.getvalue())
-    assert re.search(r"expressibility ↓", out.getvalue())
+    Console(file=out, width=width).print(view)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(

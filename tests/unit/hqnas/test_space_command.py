@@ -73,7 +73,17 @@ def test_a_real_gene_makes_the_points_infinite_and_the_rest_is_counted(write: Wr
     file.write_text(json.dumps({**document, "objectives": [{"metric": "validation_accuracy"}]}))
     found = described(str(file))
     assert (found["points"], found["real_genes"], found["points_without_real_genes"]) == (None, ["learning_rate"], 216)
-    assert "infinitely many" in run("space", str(file)).stdout
+    assert "each with any learning_rate of its range" in " ".join(run("space", str(file)).stdout.split())
+
+
+def test_a_sweep_has_a_space_for_each_mode_and_a_pure_one_no_classical_layers(write: Write) -> None:
+    file = Path(write(pre_layers=[[], [8]]))
+    document = json.loads(file.read_text())
+    modes = ["pure-quantum", "full-hybrid"]
+    file.write_text(json.dumps({**document, "training": {"mode": modes}, "objectives": [{"metric": "gates"}]}))
+    pure, hybrid = (json.loads(line) for line in run("space", str(file), "--json").stdout.splitlines())
+    assert (pure["name"], hybrid["name"]) == ("small-pure-quantum", "small-full-hybrid")
+    assert hybrid["points"] == 2 * pure["points"]
 
 
 def test_a_large_space_is_not_gone_through(write: Write) -> None:
@@ -118,7 +128,15 @@ def test_the_seed_decides_the_samples(write: Write) -> None:
 
 def test_the_table_shows_size_genes_forbidden_combinations_and_samples(write: Write) -> None:
     text = run("space", write()).stdout
-    for part in ("216 points", "variables", "per layer", "forbidden", "two_qubit_gates at most 5", "sim-4", "2 to 4"):
+    for part in (
+        "216 combinations of genes",
+        "different architectures",
+        "per layer",
+        "forbidden",
+        "two_qubit_gates at most 5",
+        "sim-4",
+        "2 to 4",
+    ):
         assert part in text
 
 

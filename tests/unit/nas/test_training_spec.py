@@ -114,3 +114,22 @@ def test_the_unit_of_a_loss_is_that_of_the_task():
 
     info = METRICS["validation_loss"]
     assert (info.unit_of("classification"), info.unit_of("regression")) == ("nats", "variance of the training target")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"operations": []}, "operations: unknown key 'operations'; remove it"),
+        ({"qubits": 2}, "qubits: unknown key 'qubits'; it goes into 'space'"),
+        ({"trainning": {}}, "trainning: unknown key 'trainning'; did you mean 'training'?"),
+        ({"dataset": {"name": "iris", "classes": 3}}, "dataset.classes: unknown key 'classes'; remove it"),
+        ({"metrics": {"noise": {"shots": 9}}}, "metrics.noise.shots: unknown key 'shots'; it goes into 'metrics'"),
+        ({"objectives": [{"metrik": "qubits"}]}, "unknown key 'metrik'; did you mean 'metric'?"),
+    ],
+)
+def test_an_unknown_key_is_corrected_from_its_own_block_or_sent_to_the_one_that_has_it(changes, sentence):
+    assert sentence in refusal(**changes)
+
+
+def test_a_metric_that_is_nearly_right_is_told_the_right_one():
+    assert "'noise_accuracy'; did you mean 'noisy_accuracy'?" in refusal(objectives=[{"metric": "noise_accuracy"}])
