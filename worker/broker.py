@@ -20,6 +20,9 @@ MESSAGE_VERSION: Final = 1
 
 DEVICES: Final = ("cpu", "gpu")
 
+#: How long a process of the pool may take to start. One that is spawned imports torch, and CUDA.
+STARTING_S: Final = 120
+
 _SOCKET_TIMEOUT_S = 5
 #: How often a worker looks into the folder of the local broker.
 _POLLING_S = 0.05
@@ -48,8 +51,7 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        # A child that imports torch takes longer than Celery's default of 4 s where the pool spawns.
-        worker_proc_alive_timeout=120,
+        worker_proc_alive_timeout=STARTING_S,
         # How long a slot is kept for the answer of a process that died; nobody here waits for answers.
         worker_lost_wait=1.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -16,9 +16,6 @@ from worker.machine import hardware, versions
 
 log = structlog.get_logger()
 
-#: Beats in a row at which work waits and no process takes it, before the worker is taken for stuck.
-_STUCK_BEATS: Final = 3
-
 #: How often the keeper looks at what the processes of the pool do.
 _LOOK_S: Final = 0.5
 
@@ -26,8 +23,9 @@ _LOOK_S: Final = 0.5
 class Presence:
     """Registers a worker and beats from a thread of the parent process, until `leave`. The keeper works in it.
 
-    `is_stuck` says whether work waits that no process of the pool takes; when it stays so, `restart` is called. So it
-    is when the thread meets an error that it does not expect, for nobody would renew the leases.
+    `is_stuck` says whether work waits that no process of the pool takes; when it stays so for `n_stuck_beats` in a row,
+    `restart` is called. So it is when the thread meets an error that it does not expect, for nobody would renew the
+    leases.
     """
 
     def __init__(
@@ -42,6 +40,7 @@ class Presence:
         keeper: LeaseKeeper,
         is_leaving: threading.Event,
         is_stuck: Callable[[], bool],
+        n_stuck_beats: int,
         restart: Callable[[], None],
     ) -> None:
         self._engine = engine
@@ -52,6 +51,7 @@ class Presence:
         self._calibration = calibration
         self._keeper = keeper
         self._is_stuck = is_stuck
+        self._n_stuck_beats = n_stuck_beats
         self._restart = restart
         self._left = is_leaving
         self._is_registered = False
@@ -114,7 +114,7 @@ class Presence:
                 raise
             log.warning("beat_not_recorded", worker=self._worker, error=str(failure))
         self._n_stuck = self._n_stuck + 1 if self._is_stuck() else 0
-        if self._n_stuck == _STUCK_BEATS:
+        if self._n_stuck == self._n_stuck_beats:
             log.error("worker_stuck", worker=self._worker)
             self._restart()
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from celery.worker import state
 from config.settings import Settings
 from models import connect, disposing
 from worker.board import Board, new_board
-from worker.broker import BOARD, make_app, queue_of
+from worker.broker import BOARD, STARTING_S, make_app, queue_of
 from worker.calibration import calibration_of
 from worker.leases import LeaseKeeper, PoolProcess
 from worker.machine import memory_bytes, require_gpu
@@ -25,6 +26,8 @@ from worker.presence import Presence
 
 #: Exit status of a worker that could only go on as a new process; whoever started it starts it again.
 _STUCK: Final = 75
+
+_STUCK_BEATS: Final = 3
 
 #: How long the kernel may take to end killed processes.
 _DYING_S: Final = 5.0
@@ -98,6 +101,7 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             keeper=keeper,
             is_leaving=is_leaving,
             is_stuck=lambda: _has_work_that_nobody_takes(board),
+            n_stuck_beats=_stuck_beats(settings, device),
             restart=lambda: leave(_STUCK),
         )
         presence.enter()
@@ -111,6 +115,12 @@ def _memory_limit_bytes(settings: Settings) -> float:
     if settings.memory_limit_gib is not None:
         return settings.memory_limit_gib * 2**30
     return _MEMORY_SHARE * memory_bytes()
+
+
+def _stuck_beats(settings: Settings, device: str) -> int:
+    """Returns at how many beats in a row work has to wait before the worker is taken for stuck."""
+    # A process that is spawned takes no work while it starts.
+    return max(_STUCK_BEATS, math.ceil(STARTING_S / settings.renew_s) if device == "gpu" else 0)
 
 
 def _has_work_that_nobody_takes(board: Board) -> bool:
