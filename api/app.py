@@ -25,6 +25,8 @@ Errors are `application/problem+json` (RFC 9457) with the path of each refused v
 """
 
 _POOL_SIZE = 10
+#: Who asks would rather be told to come back than wait.
+_ANSWER_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -34,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InvalidSettings: no database is set, or a variable has a wrong value.
     """
     settings = settings or Settings.load()
-    engine = connect(settings.require_database_url(), application="api", pool_size=_POOL_SIZE)
+    engine = connect(settings.require_database_url(), application="api", pool_size=_POOL_SIZE, answer_s=_ANSWER_S)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -210,6 +210,11 @@ class ReadinessDocument(BaseModel):
     """Whether requests can be served, and work done."""
 
     status: str = Field(description="ready; degraded: served, but nothing would be evaluated; unavailable")
+    problems: list[str] = Field(default=[], description="why it is not ready, each in a sentence")
     database: bool
     schema_is_current: bool
-    slots: dict[str, int] = Field(description="of live workers, by device class")
+    broker: bool | None = Field(
+        default=None, description="whether a controller reaches it, for the API never asks; null if no controller lives"
+    )
+    controllers: int = Field(default=0, description="live ones")
+    slots: dict[str, int] = Field(default={}, description="of live workers, by device class")

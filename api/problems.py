@@ -12,14 +12,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from models import is_transient
+from models.database import reason_of
 from nas.spec import Problem, problems_from
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
-_RETRY_AFTER_S = "2"
+#: Seconds; a restart of a database takes about so long.
+RETRY_AFTER_S = "2"
 
 
 class FieldProblem(BaseModel):
@@ -101,11 +102,12 @@ def install(app: FastAPI) -> None:
         return respond(request, problem, headers=dict(error.headers or {}))
 
     def _on_database(request: Request, error: Exception) -> JSONResponse:
-        if not is_transient(error):
+        reason = reason_of(error)
+        if reason is None:
             raise error
-        log.warning("database_unreachable", error=str(error))
-        problem = ApiProblem(503, "unavailable", "Unavailable", "the database does not answer; try again in a moment")
-        return respond(request, problem, headers={"Retry-After": _RETRY_AFTER_S})
+        log.warning("database_unreachable", reason=reason, error=str(error))
+        problem = ApiProblem(503, "unavailable", "Unavailable", f"{reason}; try again in a moment")
+        return respond(request, problem, headers={"Retry-After": RETRY_AFTER_S})
 
     def _on_error(request: Request, error: Exception) -> JSONResponse:
         log.error("request_failed", path=request.scope["path"], exc_info=error)

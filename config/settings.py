@@ -42,7 +42,9 @@ class Settings(BaseSettings):
 
     lease_s: PositiveFloat = Field(default=30.0, description="an evaluation not renewed for this long is put back")
     renew_s: PositiveFloat = Field(default=5.0, description="how often a worker renews its leases and its own beat")
-    worker_timeout_s: PositiveFloat = Field(default=30.0, description="a worker silent for this long counts no slots")
+    worker_timeout_s: PositiveFloat = Field(
+        default=30.0, description="a worker or controller silent for this long is taken for dead"
+    )
     rering_s: PositiveFloat = Field(
         default=20.0, description="a dispatched evaluation unclaimed for this long is sent again"
     )

@@ -4,7 +4,7 @@
            │             ├─< candidates >── evaluations
            │             │            └─< stages >── evaluations
            │             └─< confirmations ─< confirmation_members >── evaluations
-           └─< evaluations                  workers
+           └─< evaluations                  workers   controllers
 
 A candidate refers to the evaluation that it waits for or was last told. Stages are there where it has several.
 Rows are locked in one order: search, then its candidates and their stages, then a confirmation, its members, then a
@@ -296,3 +296,16 @@ class Worker(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     beat_at: Mapped[datetime] = mapped_column(server_default=func.now())
     stopped_at: Mapped[datetime | None]
+
+
+class Controller(Base):
+    """A process that advances searches, by its name; the row goes when it stops."""
+
+    __tablename__ = "controllers"
+    __table_args__ = (CheckConstraint("(broker_error IS NULL) = (broker_lost_at IS NULL)", name="broker"),)
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    beat_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    broker_error: Mapped[str | None] = mapped_column(Text)  #: why its last attempt to reach the broker failed
+    broker_lost_at: Mapped[datetime | None]  #: since when

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from models.audit import Audit
 from models.candidates import Candidates
 from models.confirmations import Confirmations
+from models.controllers import Controllers
 from models.database import CHANNEL
 from models.evaluations import Evaluations
 from models.searches import Searches
@@ -32,6 +33,7 @@ class UnitOfWork:
     evaluations: Evaluations
     workers: Workers
     audit: Audit
+    controllers: Controllers
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,6 +47,7 @@ class UnitOfWork:
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
         self.audit = Audit(self.session)
+        self.controllers = Controllers(self.session)
         return self
 
     def __exit__(

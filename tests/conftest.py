@@ -56,7 +56,7 @@ def _shared_engine(database_url: str) -> Iterator[Engine]:
 def engine(_shared_engine: Engine) -> Engine:
     """The database with nothing in it but the default team."""
     with _shared_engine.begin() as connection:
-        connection.execute(text("TRUNCATE candidates, generations, evaluations, searches, workers CASCADE"))
+        connection.execute(text("TRUNCATE candidates, evaluations, searches, workers, controllers CASCADE"))
         connection.execute(text("DELETE FROM teams WHERE id <> :id"), {"id": DEFAULT_TEAM_ID})
     return _shared_engine
 

@@ -1,5 +1,7 @@
 """The Celery application: how doorbells travel. It holds no state and expects no answer."""
 
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -15,7 +17,7 @@ TASK: Final = "hqnas.evaluate"
 #: The key of the application's configuration under which a worker's processes find their board.
 BOARD: Final = "hqnas_board"
 
-#: Version of the message; a worker that meets a newer one leaves it to a newer worker.
+#: Version of the message. A worker refuses a newer one, and the sweep rings again until a newer worker answers.
 MESSAGE_VERSION: Final = 1
 
 DEVICES: Final = ("cpu", "gpu")
@@ -24,6 +26,7 @@ DEVICES: Final = ("cpu", "gpu")
 STARTING_S: Final = 120
 
 _SOCKET_TIMEOUT_S = 5
+_HEALTH_CHECK_S = 10
 #: How often a worker looks into the folder of the local broker.
 _POLLING_S = 0.05
 
@@ -57,6 +60,8 @@ def make_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A Redis whose disk is full, or that was made a replica, refuses commands on a sound connection.
+        broker_channel_error_retry=True,
         broker_transport_options=_transport_options(settings),
     )
     return app
@@ -72,11 +77,34 @@ def message(evaluation_ids: list[str]) -> dict[str, Any]:
     return {"version": MESSAGE_VERSION, "ids": evaluation_ids}
 
 
+class MessageRefused(ValueError):
+    """A doorbell that this version cannot answer. What it meant to name is rung again by the sweep."""
+
+
+def ids_in(arguments: Mapping[str, Any]) -> list[uuid.UUID]:
+    """Returns the evaluations that a doorbell names.
+
+    Raises:
+        MessageRefused: it is of a newer version, or not one that `message` made.
+    """
+    version, ids = arguments.get("version"), arguments.get("ids")
+    if not isinstance(version, int):
+        raise MessageRefused(f"its version is {version!r}, not a number")
+    if version > MESSAGE_VERSION:
+        raise MessageRefused(f"its version is {version}, and this worker knows {MESSAGE_VERSION}")
+    try:
+        return [uuid.UUID(text) for text in ids or ()]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise MessageRefused(f"its ids are {ids!r:.100}, not a list of ids") from error
+
+
 def _transport_url(settings: Settings) -> str:
     scheme = urlsplit(settings.resolved_broker_url).scheme
     if scheme == "filesystem":
         TRANSPORT_ALIASES["folder"] = "worker.folder_transport:Transport"
         return "folder://"
+    if scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = "worker.redis_transport:Transport"
     if scheme in ("redis", "rediss", "sentinel", "amqp", "amqps"):
         return settings.resolved_broker_url
     raise InvalidSettings(
@@ -97,11 +125,14 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
             "control_folder": str(control),
             "polling_interval": _POLLING_S,
         }
-    if url.scheme.startswith("redis"):
+    if url.scheme in ("redis", "rediss", "sentinel"):
         return {
             "socket_timeout": _SOCKET_TIMEOUT_S,
             "socket_connect_timeout": _SOCKET_TIMEOUT_S,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            # A worker that waits on a connection which died silently opens a new one after 21 s at most.
+            "health_check_interval": _HEALTH_CHECK_S,
+            # Of publishing: who cannot connect at once says so; kombu would try for six seconds.
+            "max_retries": 0,
         }
     return {}

@@ -14,6 +14,7 @@ from models.states import CONFIRMATION_OPEN, SEARCH_OPEN, ConfirmationState, Sea
 from worker.advance import advance
 from worker.broker import make_app
 from worker.confirm import advance_confirmation, end_confirmation
+from worker.controller_presence import ControllerPresence
 from worker.dispatch import Dispatcher
 from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.sweep import sweep
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 _SWEEP_EVERY_S = 2.0
 _RETRY_S = 2.0
+#: For one statement: an ended search of many thousand candidates is tidied up in one.
+_ANSWER_S = 30.0
 
 
 def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
@@ -38,11 +41,13 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
     url = settings.require_database_url()
-    with disposing(connect(url, application="controller", pool_size=2)) as engine:
+    with disposing(connect(url, application="controller", pool_size=2, answer_s=_ANSWER_S)) as engine:
         bell = Bell(url, application="controller")
         dispatcher = Dispatcher(engine, make_app(settings), settings, reach=reach)
+        presence = ControllerPresence(engine, dispatcher, settings)
         log.info("controller_started")
-        _loop(engine, bell, dispatcher, settings, stop, reach)
+        _loop(engine, bell, dispatcher, presence, settings, stop, reach)
+        presence.leave()
         bell.close()
     log.info("controller_stopped")
 
@@ -106,7 +111,13 @@ def confirm_one(engine: Engine, *, reach: Reach = unharmed) -> bool:
 
 
 def _loop(
-    engine: Engine, bell: Bell, dispatcher: Dispatcher, settings: Settings, stop: threading.Event, reach: Reach
+    engine: Engine,
+    bell: Bell,
+    dispatcher: Dispatcher,
+    presence: ControllerPresence,
+    settings: Settings,
+    stop: threading.Event,
+    reach: Reach,
 ) -> None:
     swept_at = 0.0
     while not stop.is_set():
@@ -119,6 +130,7 @@ def _loop(
             if time.monotonic() - swept_at > _SWEEP_EVERY_S:
                 sweep(engine, settings, reach=reach)
                 swept_at = time.monotonic()
+            presence.beat()
             bell.wait(settings.poll_s)
         except Exception as failure:
             if not is_transient(failure):

@@ -35,6 +35,8 @@ class Dispatcher:
         self._app = app
         self._settings = settings
         self._reach = reach
+        self._has_rung = False  #: since the broker was last asked after
+        self._broker_error: str | None = None
         connection = app.connection_for_write()
         self._errors = (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
 
@@ -56,6 +58,19 @@ class Dispatcher:
         self._reach(FaultPoint.DISPATCH_COMMITTED)
         return self._ring(chosen)
 
+    def check_broker(self) -> str | None:
+        """Returns why the broker cannot be reached, or None; connects to it only where no doorbell has told already."""
+        if not self._has_rung:
+            try:
+                with self._app.connection_for_write() as connection:
+                    connection.ensure_connection(max_retries=0)
+            except self._errors as failure:
+                self._broker_error = str(failure)
+            else:
+                self._broker_error = None
+        self._has_rung = False
+        return self._broker_error
+
     def _choose(self, work: UnitOfWork, device: str, n_slots: int, room: int) -> list[list[uuid.UUID]]:
         sizes = self._sizes(work, device)
         limit = max(room * max(sizes.values()), _LOOKED_THROUGH) if sizes else room
@@ -71,14 +86,17 @@ class Dispatcher:
 
     def _ring(self, chosen: list[tuple[str, list[uuid.UUID]]]) -> int:
         for n_rung, (device, bundle) in enumerate(chosen):
+            self._has_rung = True
             try:
                 self._app.send_task(TASK, kwargs=message(list(map(str, bundle))), queue=queue_of(device), retry=False)
             except self._errors as failure:
                 rest = [one for _, bundle in chosen[n_rung:] for one in bundle]
-                log.warning("broker_unreachable", n_waiting=len(rest), error=str(failure))
+                self._broker_error = str(failure)
+                log.warning("broker_unreachable", n_waiting=len(rest), error=self._broker_error)
                 with UnitOfWork(self._engine) as work:
                     work.evaluations.undispatch(rest)
                     work.commit()
                 return n_rung
+            self._broker_error = None
             self._reach(FaultPoint.DISPATCH_RUNG)
         return len(chosen)

@@ -14,6 +14,8 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
+from worker.readable import ReadableOnly, tell_unreadable
+
 
 class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel whose messages appear and disappear in one step each."""
@@ -34,13 +36,18 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
             # Another process may have been faster.
             with contextlib.suppress(FileNotFoundError):
                 (folder / name).rename(taken)
-                payload: dict[str, Any] = loads(taken.read_text())
+                text = taken.read_bytes()
                 taken.unlink()
+                try:
+                    payload: dict[str, Any] = loads(text)
+                except ValueError as problem:
+                    tell_unreadable(queue, str(problem))
+                    continue
                 return payload
         raise Empty
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(ReadableOnly, filesystem.Transport):  # type: ignore[misc]  # as above
     """The transport of the one-machine default."""
 
     Channel = Channel

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import uuid
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from config.settings import Settings
 from models import connect
 from worker.attempt import Attempts
 from worker.board import Board
-from worker.broker import BOARD, MESSAGE_VERSION, TASK
+from worker.broker import BOARD, TASK, MessageRefused, ids_in
 
 log = structlog.get_logger()
 
@@ -27,12 +26,14 @@ _FIRST_TO_GO: Final = "1000"
 
 
 @shared_task(name=TASK, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
-def evaluate_bundle(self: Task, *, version: int, ids: list[str]) -> None:
+def evaluate_bundle(self: Task, *_: Any, **arguments: Any) -> None:
     """Evaluates what a doorbell names, together; one that fails does not harm the others."""
-    if version > MESSAGE_VERSION:
-        log.error("message_too_new", version=version, known=MESSAGE_VERSION)
+    try:
+        ids = ids_in(arguments)
+    except MessageRefused as problem:
+        log.error("message_refused", reason=str(problem))
         return
-    _attempts(self.request.hostname).run([uuid.UUID(text) for text in ids])
+    _attempts(self.request.hostname).run(ids)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types

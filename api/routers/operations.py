@@ -7,24 +7,27 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.dependencies import SharedState, State, Work
 from api.documents import HealthDocument, Page, ReadinessDocument, WorkerDocument
-from models import UnitOfWork
+from api.problems import RETRY_AFTER_S
+from models import Controller, UnitOfWork
+from models.database import reason_of
 from models.migrate import is_current
 
 router = APIRouter(tags=["operations"])
 
 
 @router.get("/health")
-def get_health() -> HealthDocument:
-    """Say that the process answers; it asks nothing of the database."""
+async def get_health() -> HealthDocument:
+    """Say that the process answers; it asks nothing of the database, and answers while all threads wait for it."""
     return HealthDocument(status="ok", version=version("hqnas"))
 
 
 @router.get("/ready", responses={503: {"model": ReadinessDocument, "description": "requests cannot be served"}})
 def get_readiness(response: Response, state: SharedState) -> ReadinessDocument:
-    """Say whether requests can be served, and whether any worker would do the work."""
+    """Say whether requests can be served, whether a controller and a worker would do the work, and why not."""
     readiness = _readiness(state)
     if readiness.status == "unavailable":
         response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER_S
     return readiness
 
 
@@ -49,13 +52,37 @@ def list_workers(work: Work, state: SharedState) -> Page[WorkerDocument]:
 
 
 def _readiness(state: State) -> ReadinessDocument:
+    timeout_s = state.settings.worker_timeout_s
     try:
-        has_schema = is_current(state.engine)
-        slots: dict[str, int] = {}
-        if has_schema:
-            with UnitOfWork(state.engine) as work:
-                slots = work.workers.slots(timeout_s=state.settings.worker_timeout_s)
-    except SQLAlchemyError:
-        return ReadinessDocument(status="unavailable", database=False, schema_is_current=False, slots={})
-    status = "unavailable" if not has_schema else "ready" if slots else "degraded"
-    return ReadinessDocument(status=status, database=True, schema_is_current=has_schema, slots=slots)
+        if not is_current(state.engine):
+            problem = "the database has the schema of another version; run `hqnas migrate` of this one"
+            return ReadinessDocument(status="unavailable", problems=[problem], database=True, schema_is_current=False)
+        with UnitOfWork(state.engine) as work:
+            slots = work.workers.slots(timeout_s=timeout_s)
+            controllers = work.controllers.live(timeout_s=timeout_s)
+    except SQLAlchemyError as failure:
+        problem = reason_of(failure) or "the database refuses what it is asked"
+        return ReadinessDocument(status="unavailable", problems=[problem], database=False, schema_is_current=False)
+    problems = _problems(slots, controllers)
+    return ReadinessDocument(
+        status="degraded" if problems else "ready",
+        problems=problems,
+        database=True,
+        schema_is_current=True,
+        broker=any(one.broker_error is None for one in controllers) if controllers else None,
+        controllers=len(controllers),
+        slots=slots,
+    )
+
+
+def _problems(slots: dict[str, int], controllers: list[Controller]) -> list[str]:
+    problems = []
+    if not slots:
+        problems.append("no worker lives: nothing is evaluated; start one with `hqnas worker`")
+    if not controllers:
+        problems.append("no controller lives: no search moves; start one with `hqnas controller`")
+    elif all(one.broker_error is not None for one in controllers):
+        lost = min(controllers, key=lambda one: (one.broker_lost_at is None, one.broker_lost_at))
+        since = "" if lost.broker_lost_at is None else f" since {lost.broker_lost_at:%Y-%m-%d %H:%M:%S} UTC"
+        problems.append(f"no controller reaches the broker{since}: {lost.broker_error}")
+    return problems

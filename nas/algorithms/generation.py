@@ -128,9 +128,16 @@ class _Filter:
 
 
 def proposal_versions() -> dict[str, str]:
-    """Returns the versions that decide what is proposed: a search goes on only under the same."""
-    pymoo, numpy = version("pymoo").split("."), version("numpy").split(".")
-    return {"operators": str(OPERATORS_VERSION), "pymoo": ".".join(pymoo[:2]), "numpy": numpy[0]}
+    """Returns the versions that decide what is proposed: a search goes on only under the same.
+
+    Of a library, what a release changes that may break its users: the first number, or the second where that is 0.
+    """
+    return {"operators": str(OPERATORS_VERSION), "pymoo": _major(version("pymoo")), "numpy": _major(version("numpy"))}
+
+
+def _major(release: str) -> str:
+    first, second, *_ = [*release.split("."), "0"]
+    return f"0.{second}" if first == "0" else first
 
 
 def _compared(spec: SearchSpec, members: list[Member]) -> list[Member]:

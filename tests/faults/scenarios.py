@@ -31,6 +31,8 @@ DELIVERIES = "tests/faults/test_deliveries.py::"
 CONTROLLERS = "tests/faults/test_controllers.py::"
 STORM = "tests/faults/test_storm.py::"
 CANCELS = "tests/faults/test_cancels.py::"
+BROKER = "tests/faults/test_broker.py::"
+POSTGRES = "tests/faults/test_postgres.py::"
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -189,6 +191,128 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "webhook receiver down, slow",
         absent="hqnas has no webhooks yet",
+    ),
+)
+
+
+SCENARIOS += (
+    Scenario(
+        "doorbell lost; FLUSHALL with 100 waiting; Redis killed and back empty",
+        (
+            Shown(BROKER + "test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
+            Shown(
+                BROKER + "test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+            Shown(
+                BROKER + "test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "Redis frozen 120 s, or down at start",
+        (
+            Shown(
+                BROKER + "test_dispatch_catches_up_after_two_minutes_without_a_broker",
+                "100 submissions answer 202, p99 within 100 ms; readiness is degraded; all finish. Measured: from the "
+                "broker's return to the next claim",
+                60,
+            ),
+            Shown(
+                BROKER + "test_a_broker_that_is_down_when_all_starts_is_waited_for",
+                "submissions answer 202; readiness is degraded; all finish. Measured: as above",
+                60,
+            ),
+            Shown(BROKER + "test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
+            Shown(BROKER + "test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
+        ),
+    ),
+    Scenario(
+        "connections to the broker silently dropped",
+        (
+            Shown(
+                BROKER + "test_connections_to_the_broker_that_die_silently_are_replaced",
+                "each worker takes something again; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "Postgres restarted `-m immediate` mid-run; connection cut around a COMMIT",
+        (
+            Shown(
+                POSTGRES + "test_a_postgres_that_crashes_mid_run_loses_nothing",
+                "503 with Retry-After meanwhile; no process ends; same front. Measured: from its return to evaluations "
+                "that begin and end again",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_submission_cut_around_its_commit_submits_once",
+                "503 with Retry-After; the same request again answers with the one search",
+            ),
+            Shown(
+                POSTGRES + "test_a_step_or_a_result_cut_around_its_commit_counts_once",
+                "nothing is told twice; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_silent_postgres_is_given_up_and_found_again",
+                "connections forgotten, all bytes swallowed, or the server frozen for 15 s: 503 meanwhile; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_frozen_postgres_takes_no_thread_from_health",
+                "the process says that it lives while sixty requests wait",
+            ),
+        ),
+    ),
+    Scenario(
+        "pool exhausted; disk full",
+        (
+            Shown(
+                "tests/integration/test_api.py::test_a_request_that_gets_no_connection_answers_503",
+                "503 with Retry-After; the next request is served",
+            ),
+            Shown(
+                "tests/integration/test_api.py"
+                "::test_a_submission_that_the_database_cannot_take_now_answers_503_and_comes_through_later",
+                "503 with Retry-After and the reason, from the SQLSTATE",
+            ),
+            Shown(
+                POSTGRES + "test_a_full_disk_stops_writing_and_nothing_is_lost_once_there_is_room",
+                "503 meanwhile; workers keep their results; same front. On a file system of its own, which only root "
+                "can make",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "resume with another pymoo/numpy major version or changed operators",
+        (
+            Shown(
+                "tests/integration/test_advance.py"
+                "::test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do",
+                "the search fails with both versions and what to do",
+            ),
+            Shown(
+                "tests/integration/test_advance.py::test_a_search_under_way_goes_on_after_a_smaller_upgrade",
+                "patch and minor releases change nothing",
+            ),
+        ),
+    ),
+    Scenario(
+        "messages that are none, or of a newer version",
+        (
+            Shown(BROKER + "test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
+            Shown(
+                BROKER + "test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
+                "it runs; same front",
+                60,
+            ),
+        ),
     ),
 )
 

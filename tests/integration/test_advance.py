@@ -12,7 +12,7 @@ from config.settings import Settings
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.states import CandidateState, EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID, Generation, Worker
-from nas.algorithms import hypervolume, losses_of, non_dominated, std_errors_of
+from nas.algorithms import generation, hypervolume, losses_of, non_dominated, std_errors_of
 from nas.calibration import Calibration
 from nas.spec import parse_spec
 from worker import controller
@@ -315,17 +315,45 @@ def test_a_search_that_another_controller_advances_is_skipped(engine: Engine) ->
         assert other.searches.take_movable(worker_timeout_s=30.0) is None
 
 
-def test_other_versions_are_refused_with_what_to_do(engine: Engine) -> None:
+def go_on_under(engine: Engine, monkeypatch: pytest.MonkeyPatch, **installed: str) -> Search:
+    """A search that began under what is installed, after a step under what is said."""
     search = submit(engine)
     advance_all(engine)
-    with UnitOfWork(engine) as work:
-        work.session.execute(update(Search).values(versions={"pymoo": "0.5"}))
-        work.commit()
+    genuine = generation.version
+    if operators := installed.pop("operators", None):
+        monkeypatch.setattr(generation, "OPERATORS_VERSION", int(operators))
+    monkeypatch.setattr(generation, "version", lambda name: installed.get(name) or genuine(name))
     work_off(engine)
     advance_all(engine)
-    search = reload(engine, search)
+    return reload(engine, search)
+
+
+@pytest.mark.parametrize("installed", [{"pymoo": "0.7.0"}, {"pymoo": "1.0"}, {"numpy": "3.0.0"}, {"operators": "99"}])
+def test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, installed: dict[str, str]
+) -> None:
+    began = ", ".join(f"{name} {number}" for name, number in sorted(generation.proposal_versions().items()))
+    search = go_on_under(engine, monkeypatch, **installed)
     assert search.state == SearchState.FAILED
-    assert "it began under pymoo 0.5" in (search.reason or "")
+    here = ", ".join(f"{name} {number}" for name, number in sorted(generation.proposal_versions().items()))
+    assert began != here
+    assert f"it began under {began}, and this controller has {here}" in (search.reason or "")
+    assert "submit it again: what was evaluated is reused" in (search.reason or "")
+
+
+@pytest.mark.parametrize("installed", [{"pymoo": "0.6.99"}, {"numpy": "2.99.1"}, {"numpy": "2.0.0rc1"}])
+def test_a_search_under_way_goes_on_after_a_smaller_upgrade(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, installed: dict[str, str]
+) -> None:
+    assert go_on_under(engine, monkeypatch, **installed).generation == 1
+
+
+def test_a_second_number_counts_only_before_the_first_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    def versions(pymoo: str) -> str:
+        monkeypatch.setattr(generation, "version", lambda _: pymoo)
+        return generation.proposal_versions()["pymoo"]
+
+    assert [versions(one) for one in ("0.6.2", "0.6", "1.0.1", "1.9", "2")] == ["0.6", "0.6", "1", "1", "2"]
 
 
 def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(

@@ -1,5 +1,6 @@
 """The API over a real database: what it accepts, what it refuses, and in which words."""
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from calibrations import calibration
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -293,17 +294,87 @@ def test_a_wrong_method_is_a_problem_document(api: TestClient) -> None:
     assert (answer.status_code, answer.json()["status"]) == (405, 405)
 
 
-def test_readiness_is_degraded_without_workers_and_ready_with_one(api: TestClient, work: UnitOfWork) -> None:
-    assert api.get("/ready").json()["status"] == "degraded"
+def readiness(api: TestClient) -> tuple[str, str]:
+    answer = api.get("/ready")
+    assert answer.status_code == 200
+    return answer.json()["status"], " ".join(answer.json()["problems"])
+
+
+def beat(work: UnitOfWork, name: str, *, broker_error: str | None = None) -> None:
+    with work:
+        work.controllers.beat(name, broker_error=broker_error)
+        work.commit()
+
+
+def add_worker(work: UnitOfWork) -> None:
     with work:
         work.workers.register("w", device="cpu", n_slots=2, hardware={}, versions={})
         work.commit()
+
+
+def test_readiness_is_degraded_until_a_worker_and_a_controller_live(api: TestClient, work: UnitOfWork) -> None:
+    status, problems = readiness(api)
+    assert (status, api.get("/ready").json()["broker"]) == ("degraded", None)
+    assert "no worker lives" in problems
+    assert "no controller lives" in problems
+    add_worker(work)
+    beat(work, "c")
     assert api.get("/ready").json() == {
         "status": "ready",
+        "problems": [],
         "database": True,
         "schema_is_current": True,
+        "broker": True,
+        "controllers": 1,
         "slots": {"cpu": 2},
     }
+
+
+def test_readiness_is_degraded_while_no_controller_reaches_the_broker(api: TestClient, work: UnitOfWork) -> None:
+    add_worker(work)
+    beat(work, "a", broker_error="Connection refused")
+    status, problems = readiness(api)
+    assert status == "degraded"
+    assert "no controller reaches the broker since " in problems
+    assert problems.endswith("UTC: Connection refused")
+    beat(work, "b")
+    assert readiness(api) == ("ready", "")
+
+
+def test_a_broker_is_lost_since_the_first_beat_that_said_so(api: TestClient, work: UnitOfWork) -> None:
+    add_worker(work)
+    beat(work, "a", broker_error="Timeout")
+    with work:
+        lost_at = work.controllers.live(timeout_s=30)[0].broker_lost_at
+    beat(work, "a", broker_error="Connection refused")
+    with work:
+        assert work.controllers.live(timeout_s=30)[0].broker_lost_at == lost_at
+    beat(work, "a")
+    assert readiness(api) == ("ready", "")
+
+
+def test_a_controller_that_fell_silent_or_left_does_not_count(api: TestClient, work: UnitOfWork) -> None:
+    add_worker(work)
+    beat(work, "silent")
+    beat(work, "left")
+    with work:
+        work.session.execute(text("UPDATE controllers SET beat_at = now() - interval '31 s' WHERE name = 'silent'"))
+        work.controllers.leave("left")
+        work.commit()
+    assert api.get("/ready").json()["controllers"] == 0
+
+
+def test_an_old_schema_is_told_and_not_served(api: TestClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        number = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        connection.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    try:
+        answer = api.get("/ready")
+        assert (answer.status_code, answer.json()["schema_is_current"]) == (503, False)
+        assert "hqnas migrate" in answer.json()["problems"][0]
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :number"), {"number": number})
 
 
 def test_a_running_search_without_workers_says_what_to_do(api: TestClient, work: UnitOfWork) -> None:
@@ -350,8 +421,57 @@ def test_without_a_database_requests_answer_503_and_health_answers(settings: Set
     with TestClient(create_app(away)) as client:
         answer = client.get("/v1/searches")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-        assert client.get("/ready").status_code == 503
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert answer.json()["problems"] == ["the database does not answer"]
         assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        ("53100", "the disk of the database is full; try again in a moment"),
+        ("53300", "the database has no connection left; try again in a moment"),
+        ("25006", "the database is read-only; try again in a moment"),
+        ("40P01", "other transactions were in the way; try again in a moment"),
+    ],
+)
+def test_a_submission_that_the_database_cannot_take_now_answers_503_and_comes_through_later(
+    api: TestClient, engine: Engine, code: str, detail: str
+) -> None:
+    refusing = f"BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{code}'; END"
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {refusing} $$"))
+        connection.execute(
+            text("CREATE TRIGGER refuse BEFORE INSERT ON searches FOR EACH ROW EXECUTE FUNCTION refuse()")
+        )
+    try:
+        answer = api.post("/v1/searches", json=SPEC, headers={"Idempotency-Key": "one"})
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("DROP FUNCTION refuse CASCADE"))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == detail
+    submit(api, **{"Idempotency-Key": "one"})
+    assert len(api.get("/v1/searches").json()["items"]) == 1
+
+
+def test_a_request_that_gets_no_connection_answers_503(
+    settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database._POOL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("api.app._POOL_SIZE", 1)
+    with TestClient(create_app(settings)) as client, contextlib.ExitStack() as held:
+        state = client.app.state.hqnas  # type: ignore[attr-defined]  # of FastAPI
+        for _ in range(2):
+            held.enter_context(state.engine.connect())
+        answer = client.get("/v1/searches")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert answer.json()["detail"] == "all connections to the database are in use; try again in a moment"
+        assert client.get("/health").status_code == 200
+        held.close()
+        assert client.get("/v1/searches").status_code == 200
 
 
 @pytest.fixture
