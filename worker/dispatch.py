@@ -53,6 +53,8 @@ class Dispatcher:
                 )
                 if room > 0:
                     chosen.extend((device, bundle) for bundle in self._choose(work, device, n_slots, room))
+            if not chosen:
+                return 0
             self._reach(FaultPoint.DISPATCH_BEFORE_COMMIT)
             work.commit()
         self._reach(FaultPoint.DISPATCH_COMMITTED)
