@@ -1,5 +1,6 @@
 """A worker makes itself known: registered with its slots and hardware, and heard of every few seconds."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,15 @@ log = structlog.get_logger()
 
 #: How often the keeper looks at what the processes of the pool do.
 _LOOK_S: Final = 0.5
+
+#: Held while the thread works, and while this process forks: what another thread has locked at that moment, deep in a
+#: library, stays locked in the new process for ever.
+_WORK_OR_FORK: Final = threading.Lock()
+os.register_at_fork(
+    before=_WORK_OR_FORK.acquire,
+    after_in_parent=_WORK_OR_FORK.release,
+    after_in_child=_WORK_OR_FORK.release,
+)
 
 
 class Presence:
@@ -92,10 +102,11 @@ class Presence:
     def _beat_until_left(self) -> None:
         beat_at = time.monotonic()
         while True:
-            if time.monotonic() >= beat_at:
-                self._beat()
-                beat_at = time.monotonic() + self._settings.renew_s
-            self._keeper.look()
+            with _WORK_OR_FORK:
+                if time.monotonic() >= beat_at:
+                    self._beat()
+                    beat_at = time.monotonic() + self._settings.renew_s
+                self._keeper.look()
             if self._left.wait(min(_LOOK_S, self._settings.renew_s)):
                 return
 

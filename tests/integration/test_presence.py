@@ -1,0 +1,61 @@
+"""A worker's presence: what its thread does, and what may happen meanwhile."""
+
+import os
+import threading
+
+from processes import PATIENCE_S
+from sqlalchemy import Engine
+
+from config.settings import Settings
+from worker.presence import Presence
+
+
+class Pausing:
+    """A keeper whose first look lasts until it may go on."""
+
+    def __init__(self) -> None:
+        self.is_looking = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def look(self) -> None:
+        self.is_looking.set()
+        assert self.may_go_on.wait(PATIENCE_S)
+
+    def renew(self) -> None:
+        pass
+
+
+def fork_and_end(has_forked: threading.Event) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    has_forked.set()
+    os.waitpid(child, 0)
+
+
+def test_no_process_is_forked_while_the_thread_works(engine: Engine, settings: Settings) -> None:
+    keeper, is_leaving, has_forked = Pausing(), threading.Event(), threading.Event()
+    presence = Presence(
+        engine,
+        settings,
+        worker="w",
+        device="cpu",
+        n_slots=1,
+        calibration=None,
+        keeper=keeper,  # type: ignore[arg-type]
+        is_leaving=is_leaving,
+        is_stuck=lambda: False,
+        n_stuck_beats=3,
+        restart=lambda: None,
+    )
+    presence.enter()
+    assert keeper.is_looking.wait(PATIENCE_S)
+    forking = threading.Thread(target=fork_and_end, args=(has_forked,))
+    forking.start()
+    # Waits in vain, unless the fork does not wait.
+    was_forked = has_forked.wait(1.0)
+    keeper.may_go_on.set()
+    forking.join(PATIENCE_S)
+    presence.leave()
+    assert not was_forked
+    assert has_forked.is_set()
