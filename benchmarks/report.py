@@ -35,7 +35,7 @@ def write(results: Results, path: Path) -> None:
         "targets": targets.table(results),
         "deviation": tables.deviation(results),
         "memory": tables.memory(results),
-        "profiles": tables.profiles(results),
+        "profiles": tables.profiles(results, _size),
         "notes": "\n".join(f"- {note}" for note in results.notes) or "- Everybody took part, and all results agreed.",
         **_times(results),
         **_growth(results),

@@ -49,7 +49,7 @@ def memory(results: Results) -> str:
     return "\n".join(lines) if results.memory else "Not measured in this run."
 
 
-def profiles(results: Results) -> str:
+def profiles(results: Results, label: Callable[[Point], str]) -> str:
     """Returns where a training step's time goes, one column a size."""
     found = results.profiles
     if not found:
@@ -63,7 +63,7 @@ def profiles(results: Results) -> str:
         "in autograd's engine": [duration(one.autograd_s) for one in found],
         "in Python": [duration(one.profiled_s - one.torch_s - one.autograd_s) for one in found],
     }
-    header = " | ".join(f"{one.point.qubits} x {one.point.layers}" for one in found)
+    header = " | ".join(label(one.point) for one in found)
     rows = [f"| {name} | " + " | ".join(cells) + " |" for name, cells in lines.items()]
     return "\n".join([f"| | {header} |", "|---" * (len(found) + 1) + "|", *rows])
 

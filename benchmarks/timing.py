@@ -68,7 +68,7 @@ class Contest:
         result = run()
         first_s = time.perf_counter() - prepared
         # A first call is slower than the others by things that only matter for short work.
-        estimate_s = first_s if first_s > _LONG_S else _timed(run, 1)
+        estimate_s = first_s if first_s > _LONG_S else timed(run, 1)
         self._entries[name] = _Entry(run, prepared - started, first_s, estimate_s, [])
         return result
 
@@ -88,14 +88,14 @@ class Contest:
             for name, entry in self._entries.items():
                 if rest[name]:
                     rest[name] -= 1
-                    entry.taken.append(_timed(entry.run, pace.repeats_of(entry.estimate_s)))
+                    entry.taken.append(timed(entry.run, pace.repeats_of(entry.estimate_s)))
         return {
             name: Timing(statistics.median(entry.taken), len(entry.taken), entry.preparation_s, entry.first_s)
             for name, entry in self._entries.items()
         }
 
 
-def _timed(run: Run, repeats: int) -> float:
+def timed(run: Run, repeats: int) -> float:
     """Returns the mean seconds of one call."""
     started = time.perf_counter()
     for _ in range(repeats):

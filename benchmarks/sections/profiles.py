@@ -3,44 +3,38 @@
 import cProfile
 import pstats
 import statistics
-import time
 
 from benchmarks import problems
 from benchmarks.bench import Bench
+from benchmarks.contenders import Contender
 from benchmarks.results import Point, Profile
-from benchmarks.timing import Run
+from benchmarks.timing import timed
 
 SIZES = ((4, 8), (8, 4))
 CONTENDER = "batched complex128"
 
 _STEPS = 300
-_PRODUCTS = ("bmm", "matmul", "baddbmm")
+_PRODUCTS = ("bmm", "matmul")
 
 
 def measure(bench: Bench) -> None:
     """Profiles steps at the two sizes that the targets name; none where the engine takes no part."""
     for contender in bench.contenders:
-        if contender.name != CONTENDER:
-            continue
-        for size in SIZES:
-            problem = problems.training_step(*size)
-            step = contender.step(problem)
-            step()
-            plain_s = statistics.median(_seconds(step) for _ in range(_STEPS))
-            profiler = cProfile.Profile()
-            profiler.enable()
-            for _ in range(_STEPS):
-                step()
-            profiler.disable()
-            profile = _read(pstats.Stats(profiler), Point(*size, problem.rows), plain_s)
-            bench.results.profiles.append(profile)
-            bench.say(f"profile, {size[0]} x {size[1]}: {1e3 * plain_s:.2f} ms, {profile.calls:.0f} calls into torch")
+        if contender.name == CONTENDER:
+            bench.results.profiles += [_profile(bench, contender, *size) for size in SIZES]
 
 
-def _seconds(step: Run) -> float:
-    started = time.perf_counter()
+def _profile(bench: Bench, contender: Contender, qubits: int, layers: int) -> Profile:
+    problem = problems.training_step(qubits, layers)
+    step = contender.step(problem)
     step()
-    return time.perf_counter() - started
+    plain_s = statistics.median(timed(step, 1) for _ in range(_STEPS))
+    with cProfile.Profile() as profiler:
+        for _ in range(_STEPS):
+            step()
+    profile = _read(pstats.Stats(profiler), Point(qubits, layers, problem.rows), plain_s)
+    bench.say(f"profile, {qubits} x {layers}: {1e3 * plain_s:.2f} ms, {profile.calls:.0f} calls into torch")
+    return profile
 
 
 def _read(stats: pstats.Stats, point: Point, plain_s: float) -> Profile:
