@@ -17,7 +17,7 @@ from nas.evaluation import Evaluation as Measured
 from nas.metrics.measurement import Measurement
 from nas.space import Genome, SearchSpace
 from nas.spec import Protocol, parse_spec
-from worker import attempt
+from worker import outcomes
 from worker.attempt import Attempts
 
 SPEC = parse_spec(
@@ -79,7 +79,7 @@ def compute(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Sequence[Gen
             sizes.append(len(genomes))
             return function(genomes)
 
-        monkeypatch.setattr(attempt, "evaluate_bundle", evaluate_bundle)
+        monkeypatch.setattr(outcomes, "evaluate_bundle", evaluate_bundle)
         return sizes
 
     return replace
