@@ -118,6 +118,18 @@ class Confirmations:
         row = self._session.execute(statement).one_or_none()
         return None if row is None else (row[0], row[1])
 
+    def stalled(self, search_id: uuid.UUID | None, *, grace_s: float) -> list[Row[uuid.UUID, uuid.UUID]]:
+        """Returns id and search of confirmations that could move for longer than the grace and were not advanced."""
+        since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_s)
+        statement = select(Confirmation.id, Confirmation.search_id).where(
+            Confirmation.state.in_(CONFIRMATION_OPEN),
+            func.coalesce(Confirmation.advanced_at, Confirmation.created_at) < since,
+            _can_move(since=since),
+        )
+        if search_id is not None:
+            statement = statement.where(Confirmation.search_id == search_id)
+        return list(self._session.execute(statement.order_by(Confirmation.id)))
+
     def begin(self, confirmation: Confirmation, evaluations: list[uuid.UUID]) -> None:
         """Starts a queued confirmation, with the evaluation of each member in order."""
         for index, evaluation_id in enumerate(evaluations):
@@ -197,12 +209,16 @@ class Confirmations:
         return self._session.scalars(select(func.now())).one()
 
 
-def _can_move() -> ColumnElement[bool]:
-    """A confirmation moves when it is new, has a result that was not told yet, or waits for nothing more."""
+def _can_move(*, since: ColumnElement[datetime] | None = None) -> ColumnElement[bool]:
+    """A confirmation moves when it is new, has a result that was not told yet, or waits for nothing more.
+
+    With `since`, by what had come until then.
+    """
+    is_settled: ColumnElement[bool] = Evaluation.state.in_(EVALUATION_SETTLED)
+    if since is not None:
+        is_settled = and_(is_settled, Evaluation.finished_at < since)
     waiting = and_(
         ConfirmationMember.confirmation_id == Confirmation.id, ConfirmationMember.state == CandidateState.WAITING
     )
-    has_news = exists().where(
-        waiting, Evaluation.id == ConfirmationMember.evaluation_id, Evaluation.state.in_(EVALUATION_SETTLED)
-    )
+    has_news = exists().where(waiting, Evaluation.id == ConfirmationMember.evaluation_id, is_settled)
     return or_(Confirmation.state == ConfirmationState.QUEUED, has_news, ~exists().where(waiting))

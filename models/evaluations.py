@@ -99,6 +99,7 @@ class Evaluations:
             "state": EvaluationState.PENDING,
             "crash_count": 0,
             "lost_count": 0,
+            "settled_attempt": None,
             "error": None,
             "finished_at": None,
         }
@@ -235,12 +236,12 @@ class Evaluations:
 
     def succeed(self, claim: Claim, result: dict[str, Any], *, weights: bytes | None = None) -> bool:
         """Records the result, and returns whether the claim still held; if not, nothing changed."""
-        values = {**_settled(EvaluationState.SUCCEEDED), "result": result, "weights": weights}
+        values = {**_settled(claim, EvaluationState.SUCCEEDED), "result": result, "weights": weights}
         return bool(self._change(*_held([claim]), values=values))
 
     def fail(self, claim: Claim, error: dict[str, Any]) -> bool:
         """Records why there is no result, and returns whether the claim still held."""
-        return bool(self._change(*_held([claim]), values={**_settled(EvaluationState.FAILED), "error": error}))
+        return bool(self._change(*_held([claim]), values={**_settled(claim, EvaluationState.FAILED), "error": error}))
 
     def release(self, worker: str) -> int:
         """Puts back all that a worker holds, with no blame, and returns how many."""
@@ -424,6 +425,12 @@ def _in(seconds: float) -> Any:
     return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
-def _settled(state: EvaluationState) -> dict[str, Any]:
+def _settled(claim: Claim, state: EvaluationState) -> dict[str, Any]:
     assert state in EVALUATION_SETTLED
-    return {"state": state, "lease_expires_at": None, "finished_at": func.now()}
+    # The claim's attempt and not the row's: were a write ever let through that the fencing should stop, it would show.
+    return {
+        "state": state,
+        "settled_attempt": claim.attempt,
+        "lease_expires_at": None,
+        "finished_at": func.now(),
+    }

@@ -74,6 +74,18 @@ class Searches:
         )
         return self._session.scalar(statement)
 
+    def stalled(self, search_id: uuid.UUID | None, *, worker_timeout_s: float, grace_s: float) -> list[uuid.UUID]:
+        """Returns searches, or the one if it is, that could move for longer than the grace and were not advanced."""
+        since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_s)
+        statement = select(Search.id).where(
+            Search.state.in_(SEARCH_OPEN),
+            func.coalesce(Search.advanced_at, Search.created_at) < since,
+            _can_move(worker_timeout_s, since=since),
+        )
+        if search_id is not None:
+            statement = statement.where(Search.id == search_id)
+        return list(self._session.scalars(statement.order_by(Search.id)))
+
     def lock(self, team_id: uuid.UUID, search_id: uuid.UUID) -> Search | None:
         """Returns the team's search with its row locked, waiting for a controller that is advancing it.
 
@@ -164,9 +176,14 @@ class Searches:
         return self._session.scalars(select(func.now())).one()
 
 
-def _can_move(worker_timeout_s: float) -> ColumnElement[bool]:
-    """A search moves when it can begin, is overdue, has a result that was not told yet, or waits for none."""
-    is_settled = Evaluation.state.in_(EVALUATION_SETTLED)
+def _can_move(worker_timeout_s: float, *, since: ColumnElement[datetime] | None = None) -> ColumnElement[bool]:
+    """A search moves when it can begin, is overdue, has a result that was not told yet, or waits for none.
+
+    With `since`, by what had come until then.
+    """
+    is_settled: ColumnElement[bool] = Evaluation.state.in_(EVALUATION_SETTLED)
+    if since is not None:
+        is_settled = and_(is_settled, Evaluation.finished_at < since)
     waiting = and_(Candidate.search_id == Search.id, Candidate.state == CandidateState.WAITING)
     has_news = exists().where(waiting, Evaluation.id == Candidate.evaluation_id, is_settled)
     # An evaluated candidate that is looked at again waits with its stage alone.
@@ -177,7 +194,7 @@ def _can_move(worker_timeout_s: float) -> ColumnElement[bool]:
         and_(
             Search.state == SearchState.RUNNING,
             or_(
-                Search.deadline_at <= func.now(),
+                Search.deadline_at <= (func.now() if since is None else since),
                 has_news,
                 stage_has_news,
                 and_(~exists().where(waiting), ~exists().where(stage_waiting)),

@@ -202,6 +202,7 @@ class Evaluation(Base):
     priority: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(Text, default=EvaluationState.PENDING)
     attempt: Mapped[int] = mapped_column(default=0)
+    settled_attempt: Mapped[int | None]  #: of the worker that wrote result or error; null where none did, or an old one
     crash_count: Mapped[int] = mapped_column(default=0)
     lost_count: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(Text)

@@ -11,6 +11,8 @@ from typing import Self
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from models.arrears import Arrears
+from models.audit import Audit
 from models.candidates import Candidates
 from models.confirmations import Confirmations
 from models.database import CHANNEL
@@ -30,6 +32,8 @@ class UnitOfWork:
     stages: Stages
     evaluations: Evaluations
     workers: Workers
+    audit: Audit
+    arrears: Arrears
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,12 +46,19 @@ class UnitOfWork:
         self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
         self.workers = Workers(self.session)
+        self.audit = Audit(self.session)
+        self.arrears = Arrears(self.session)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.session.close()
+
+    def snapshot(self) -> None:
+        """Makes all that the block reads be of one moment, and refuses its writes; to be called before it reads."""
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self.session.connection(execution_options=options)
 
     def commit(self) -> None:
         """Makes the block's changes durable and visible."""

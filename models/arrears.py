@@ -1,0 +1,132 @@
+"""Arrears: what should have moved by now, and what waits for somebody to serve it. Reads alone, for a check."""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from models.audit import MOST_SHOWN, Rows, behind
+from models.states import CONFIRMATION_OPEN, EVALUATION_OPEN, SEARCH_OPEN, CandidateState, EvaluationState
+from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search, Stage, Worker
+from models.workers import is_live
+
+
+class Arrears:
+    """What is late, by the database's clock, over all teams or for one search."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def overdue(self, search_id: uuid.UUID | None, *, grace_s: float) -> Rows:
+        """Returns id, worker and seconds of evaluations that run although their lease ended longer ago."""
+        return self._late(
+            Evaluation.lease_expires_at,
+            Evaluation.worker,
+            grace_s,
+            behind(search_id),
+            Evaluation.state == EvaluationState.RUNNING,
+        )
+
+    def unclaimed(self, search_id: uuid.UUID | None, *, device: str, after_s: float) -> Rows:
+        """Returns id, device and seconds of evaluations that were dispatched longer ago and never claimed."""
+        return self._late(
+            Evaluation.dispatched_at,
+            Evaluation.device,
+            after_s,
+            behind(search_id),
+            Evaluation.state == EvaluationState.DISPATCHED,
+            Evaluation.device == device,
+        )
+
+    def given_up(self, search_id: uuid.UUID | None, *, grace_s: float) -> Rows:
+        """Returns id, device and seconds of cancelled evaluations that something waits for longer."""
+        return self._late(
+            Evaluation.finished_at,
+            Evaluation.device,
+            grace_s,
+            behind(search_id),
+            Evaluation.state == EvaluationState.CANCELLED,
+            _is_waited_for(),
+        )
+
+    def unwanted(self, search_id: uuid.UUID | None, *, grace_s: float) -> Rows:
+        """Returns id, device and seconds of open evaluations that nothing waits for, since longer ago.
+
+        Since when: since the last search or confirmation ended that asked for them, or else since they were made.
+        """
+        of_searches = select(func.max(Search.finished_at)).where(
+            or_(
+                Search.id.in_(select(Candidate.search_id).where(Candidate.evaluation_id == Evaluation.id)),
+                Search.id.in_(select(Stage.search_id).where(Stage.evaluation_id == Evaluation.id)),
+            )
+        )
+        of_confirmations = select(func.max(Confirmation.finished_at)).where(
+            Confirmation.id.in_(
+                select(ConfirmationMember.confirmation_id).where(ConfirmationMember.evaluation_id == Evaluation.id)
+            )
+        )
+        since = func.greatest(of_searches.scalar_subquery(), of_confirmations.scalar_subquery(), Evaluation.created_at)
+        return self._late(
+            since,
+            Evaluation.device,
+            grace_s,
+            behind(search_id),
+            Evaluation.state.in_(EVALUATION_OPEN),
+            ~_is_waited_for(),
+        )
+
+    def queues(self, *, worker_timeout_s: float) -> Rows:
+        """Returns by device class how many evaluations are pending and in flight, and the slots of live workers."""
+        slots = (
+            select(func.sum(Worker.n_slots))
+            .where(is_live(worker_timeout_s), Worker.device == Evaluation.device)
+            .scalar_subquery()
+        )
+        is_pending = Evaluation.state == EvaluationState.PENDING
+        statement = (
+            select(
+                Evaluation.device,
+                func.sum(case((is_pending, 1), else_=0)).label("n_pending"),
+                func.sum(case((is_pending, 0), else_=1)).label("n_in_flight"),
+                func.coalesce(slots, 0).label("n_slots"),
+            )
+            .where(Evaluation.state.in_(EVALUATION_OPEN))
+            .group_by(Evaluation.device)
+            .order_by(Evaluation.device)
+        )
+        return self._session.execute(statement).all()
+
+    def count_open(self, search_id: uuid.UUID | None) -> int:
+        """Returns how many searches and confirmations have not ended."""
+        searches = select(func.count()).where(Search.state.in_(SEARCH_OPEN))
+        confirmations = select(func.count()).where(Confirmation.state.in_(CONFIRMATION_OPEN))
+        if search_id is not None:
+            searches = searches.where(Search.id == search_id)
+            confirmations = confirmations.where(Confirmation.search_id == search_id)
+        return (self._session.scalar(searches) or 0) + (self._session.scalar(confirmations) or 0)
+
+    def has_controller(self) -> bool:
+        """Whether a controller is connected to this database; one behind a pooler is not seen."""
+        statement = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name LIKE 'hqnas-controller%'"
+        )
+        return bool(self._session.scalar(text(statement)))
+
+    def _late(self, since: Any, about: Any, longer_than_s: float, *conditions: ColumnElement[bool]) -> Rows:
+        age_s = func.extract("epoch", func.now() - since)
+        statement = select(Evaluation.id, about, age_s.label("seconds")).where(*conditions, age_s > longer_than_s)
+        return self._session.execute(statement.order_by(Evaluation.id).limit(MOST_SHOWN)).all()
+
+
+def _is_waited_for() -> ColumnElement[bool]:
+    # A stage, too, waits in the state of that name.
+    return or_(
+        *(
+            select(owner.evaluation_id)
+            .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
+            .exists()
+            for owner in (Candidate, Stage, ConfirmationMember)
+        )
+    )
