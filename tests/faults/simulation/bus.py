@@ -5,9 +5,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from kombu.exceptions import OperationalError
-
 from faults.simulation.trace import Trace
+from kombu.exceptions import OperationalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Bus:
         if self.is_away or roll < self.troubles.refused:
             if not self.is_away and roll < self.troubles.refused / 2:
                 self.waiting.append(doorbell)
-            self._trace.note("broker refuses", ids=doorbell.ids)
+            self._trace.fault("message refused", ids=doorbell.ids)
             raise OperationalError("the broker is away")
         n = 1
         roll = self._rng.random()
@@ -58,7 +57,10 @@ class Bus:
             n = 0
         elif roll < self.troubles.lost + self.troubles.doubled:
             n = self._rng.randint(2, 4)
-        self._trace.note("rings", ids=doorbell.ids, copies=n)
+        if n != 1:
+            self._trace.fault("message doubled" if n else "message lost", ids=doorbell.ids)
+        else:
+            self._trace.note("rings", ids=doorbell.ids)
         self.waiting.extend([doorbell] * n)
 
     def take(self, index: int) -> Doorbell:

@@ -32,6 +32,10 @@ class Clock:
         """The instant as PostgreSQL reads it."""
         return (_EPOCH + timedelta(seconds=self.seconds)).isoformat()
 
+    def seconds_at(self, instant: datetime) -> float:
+        """Returns an instant of the database in seconds."""
+        return (instant - _EPOCH).total_seconds()
+
     def advance(self, seconds: float) -> None:
         """Moves on; transactions under way keep the time at which they began, as in production."""
         self.seconds += seconds
@@ -39,9 +43,7 @@ class Clock:
 
 def make_database(server_url: str, name: str) -> str:
     """Returns the URL of a new, migrated database of a running server, with the simulated clock in it."""
-    server = create_engine(
-        make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+    server = create_engine(make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
         connection.execute(text(f"CREATE DATABASE {name}"))

@@ -3,10 +3,10 @@
 from typing import Any, Final, Protocol
 
 import psycopg
+from faults.simulation.clock import SEARCH_PATH, Clock
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from faults.simulation.clock import SEARCH_PATH, Clock
 from models.tables import DEFAULT_TEAM_ID
 
 #: More than processes that can be inside a transaction at once.
@@ -35,6 +35,19 @@ class Passage(Protocol):
         """Called after the commit; what it raises, the process takes for a commit of unknown outcome."""
 
 
+class OpenPassage:
+    """Lets everything pass."""
+
+    def before_statement(self, sql: str) -> None:
+        """Nothing."""
+
+    def before_commit(self) -> None:
+        """Nothing."""
+
+    def after_commit(self) -> None:
+        """Nothing."""
+
+
 def connect_through(passage: Passage, clock: Clock, url: str) -> Engine:
     """Returns a pool whose transactions live in simulated time."""
     engine = create_engine(
@@ -55,8 +68,13 @@ def connect_through(passage: Passage, clock: Clock, url: str) -> Engine:
             passage.before_statement(statement)
 
     @event.listens_for(engine, "commit")
-    def _commit(_: Connection) -> None:
-        passage.before_commit()
+    def _commit(connection: Connection) -> None:
+        try:
+            passage.before_commit()
+        except BaseException:
+            # A real connection would be closed now, and its locks with it; this one goes back to the pool.
+            connection.connection.rollback()
+            raise
 
     do_commit = engine.dialect.do_commit
 

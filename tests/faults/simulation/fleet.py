@@ -11,6 +11,7 @@ from faults.simulation.bus import Doorbell
 from faults.simulation.results import ChildDied, compute
 from faults.simulation.scenarios import Scenario
 from faults.simulation.world import SETTINGS, World
+
 from models import UnitOfWork, is_transient
 from models.evaluations import Claim
 from worker.attempt import Attempts, LeaseLost
@@ -162,7 +163,7 @@ class Worker:
             if slot.actor.is_dead:
                 self.slots[place] = self._slot()
                 ids = [] if slot.doorbell is None else list(slot.doorbell.ids)
-                self.world.trace.note("child died", worker=self.name, ids=ids)
+                self.world.trace.fault("child died", worker=self.name, ids=ids)
                 blame = functools.partial(self._once, functools.partial(self._blame, ids))
                 self.mourning.append(Actor(f"{self.name} mourning", blame))
         self.mourning = [actor for actor in self.mourning if not actor.is_dead]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from unittest import mock
 
 import uuid_utils.compat
-
 from faults.simulation.clock import Clock
 
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import Response
+from faults.simulation.actors import Actor
+from faults.simulation.scenarios import Request
+from faults.simulation.world import SETTINGS, World
 from sqlalchemy import text
 
 from api.dependencies import State
 from api.routers.confirmations import confirm_search
 from api.routers.searches import cancel_search, submit_search
-from faults.simulation.actors import Actor
-from faults.simulation.scenarios import Request
-from faults.simulation.world import SETTINGS, World
 from models import UnitOfWork, is_transient
 from models.tables import DEFAULT_TEAM_ID
 from nas.spec import parse_spec

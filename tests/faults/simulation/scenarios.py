@@ -1,7 +1,7 @@
 """What is asked for in a schedule: searches, small enough to run thousands of times."""
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 from calibrations import calibration
 from made_up import SPEC
@@ -26,6 +26,11 @@ class Scenario:
     failing: float = 0.0  #: share of genomes whose evaluation fails
     deadly: float = 0.0  #: share of genomes whose evaluation kills its process
     bundles: dict[int, int] = field(default_factory=dict)  #: by qubit count, how many travel together
+
+    @property
+    def undisturbed(self) -> Self:
+        """The same with nothing cancelled."""
+        return replace(self, requests=tuple(replace(one, is_cancelled=False) for one in self.requests))
 
     @property
     def calibration(self) -> dict[str, Any]:

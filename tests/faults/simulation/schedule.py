@@ -4,19 +4,19 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import func, select
-
 from faults.simulation.actors import Actor, Stuck
 from faults.simulation.bus import Troubles
 from faults.simulation.fleet import Worker, make_controllers, make_workers
 from faults.simulation.requests import Caller, add_teams
 from faults.simulation.scenarios import Scenario
 from faults.simulation.world import SETTINGS, World
+from sqlalchemy import func, select
+
 from models.states import CONFIRMATION_OPEN, EVALUATION_IN_FLIGHT, SEARCH_OPEN
 from models.tables import Confirmation, Evaluation, Search
 
 #: Rounds after all has healed, in which every process gets a turn: more is no progress.
-_MAX_ROUNDS: Final = 400
+_MAX_ROUNDS: Final = 150
 
 _BUSY_S, _IDLE_S = 0.5, 9.0
 
@@ -198,13 +198,13 @@ class Schedule:
     def _stall(self) -> None:
         # Longer than a lease, or than a doorbell may stay unanswered.
         seconds = self.world.rng.choice([SETTINGS.lease_s, SETTINGS.rering_s]) + 1.0
-        self.world.trace.note("nobody runs", for_s=seconds)
+        self.world.trace.fault("standstill", for_s=seconds)
         self._advance(seconds)
 
     def _kill_controller(self) -> None:
         chosen = self.world.rng.choice(self.controllers)
         if not chosen.is_dead:
-            self.world.trace.note("kills", controller=chosen.name)
+            self.world.trace.fault("controller killed", name=chosen.name)
             self.world.kill(chosen.actor)
 
     def _worker(self) -> Worker | None:
@@ -214,7 +214,7 @@ class Schedule:
     def _kill_worker(self) -> None:
         worker = self._worker()
         if worker is not None:
-            self.world.trace.note("kills", worker=worker.name)
+            self.world.trace.fault("worker killed", name=worker.name)
             # The broker hands out again what was not acknowledged, sooner or later or never.
             unacknowledged = worker.kill()
             self.world.bus.waiting.extend(one for one in unacknowledged if self.world.rng.random() < 0.5)
@@ -237,13 +237,13 @@ class Schedule:
     def _terminate(self) -> None:
         worker = self._worker()
         if worker is not None:
-            self.world.trace.note("terminates", worker=worker.name)
+            self.world.trace.fault("worker terminated", name=worker.name)
             self._others.append(worker.terminate())
 
     def _freeze(self) -> None:
         worker = self._worker()
         if worker is not None:
-            self.world.trace.note("freezes", worker=worker.name)
+            self.world.trace.fault("worker frozen", name=worker.name)
             worker.freeze(is_frozen=True)
 
     def _thaw(self) -> None:
@@ -255,20 +255,28 @@ class Schedule:
     def _lose(self) -> None:
         waiting = self.world.bus.waiting
         if waiting:
-            self.world.trace.note("message lost", ids=waiting.pop(self.world.rng.randrange(len(waiting))).ids)
+            self.world.trace.fault("message lost", ids=waiting.pop(self.world.rng.randrange(len(waiting))).ids)
 
     def _double(self) -> None:
         if self.world.bus.waiting:
-            self.world.bus.waiting.append(self.world.rng.choice(self.world.bus.waiting))
+            doubled = self.world.rng.choice(self.world.bus.waiting)
+            self.world.trace.fault("message doubled", ids=doubled.ids)
+            self.world.bus.waiting.append(doubled)
 
     def _flush(self) -> None:
-        self.world.trace.note("broker emptied", n=len(self.world.bus.waiting))
+        self.world.trace.fault("broker emptied", n=len(self.world.bus.waiting))
         self.world.bus.waiting.clear()
 
     def _break_broker(self) -> None:
         self.world.bus.is_away = not self.world.bus.is_away
-        self.world.trace.note("broker", away=self.world.bus.is_away)
+        if self.world.bus.is_away:
+            self.world.trace.fault("broker away")
+        else:
+            self.world.trace.note("broker back")
 
     def _break_database(self) -> None:
         self.world.is_database_away = not self.world.is_database_away
-        self.world.trace.note("database", away=self.world.is_database_away)
+        if self.world.is_database_away:
+            self.world.trace.fault("database away")
+        else:
+            self.world.trace.note("database back")

@@ -1,6 +1,7 @@
 """Runs schedules over one database, one after the other."""
 
 import random
+import traceback
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,12 +46,17 @@ class Simulator:
         rng = random.Random(seed)
         drawn = SCENARIOS[rng.randrange(len(SCENARIOS))]
         scenario = scenario or drawn
-        if scenario.name not in self._expected:
-            calm = self._run(None, scenario, random.Random(0), Profile())
-            if calm.violations:
-                raise AssertionError(f"undisturbed, {scenario.name} already breaks: {calm.violations}")
-            self._expected[scenario.name] = calm.outcomes
+        self.learn(scenario)
         return self._run(seed, scenario, rng, Profile.draw(rng))
+
+    def learn(self, scenario: Scenario) -> None:
+        """Finds out how the searches of a scenario come out when nothing goes wrong."""
+        if scenario.name in self._expected:
+            return
+        calm = self._run(None, scenario.undisturbed, random.Random(0), Profile())
+        if calm.violations:
+            raise AssertionError(f"undisturbed, {scenario.name} already breaks: {calm.violations}")
+        self._expected[scenario.name] = calm.outcomes
 
     def _run(self, seed: int | None, scenario: Scenario, rng: random.Random, profile: Profile) -> Report:
         empty(self.engine, thoroughly=self._n_run % _THOROUGHLY_EVERY == 0)
@@ -67,7 +73,10 @@ class Simulator:
                 violations += violations_in(self.engine, has_ended=False)
                 schedule.heal()
             except Stuck as stuck:
-                violations.append(f"liveness: {stuck}")
+                violations.append(f"I7: {stuck}")
+            except Exception as failure:  # of a process that no error may end
+                world.trace.lines.extend(traceback.format_exception(failure))
+                violations.append(f"a process died: {type(failure).__name__}: {failure}")
             finally:
                 schedule.end()
         self._passage.world = None

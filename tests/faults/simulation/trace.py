@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ class Trace:
 
     def __init__(self, now: Callable[[], float], who: Callable[[], str]) -> None:
         self.lines: list[str] = []
+        self.faults: Counter[str] = Counter()
         self._now = now
         self._who = who
 
@@ -24,6 +26,11 @@ class Trace:
         """Adds a line about whoever runs now."""
         told = " ".join(f"{name}={_short(fact)}" for name, fact in facts.items())
         self.lines.append(f"{len(self.lines):5} {self._now():8.1f} s  {self._who():14} {what} {told}".rstrip())
+
+    def fault(self, what: str, /, **facts: Any) -> None:
+        """Adds a line about something that went wrong, and counts it."""
+        self.faults[what] += 1
+        self.note(f"✗ {what}", **facts)
 
     @property
     def digest(self) -> str:

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+from faults.simulation.requests import Caller
+from faults.simulation.world import SETTINGS
 from made_up import outcome
 from sqlalchemy import Engine, func, select
 
-from faults.simulation.requests import Caller
-from faults.simulation.world import SETTINGS
 from models import Search, UnitOfWork
 from models.states import EVALUATION_OPEN, SearchState
 from models.tables import Evaluation
@@ -47,7 +47,7 @@ def differences(caller: Caller, found: Outcome, expected: Outcome) -> list[str]:
     if caller.has_cancelled and found["search"]["state"] == SearchState.CANCELLED:
         return _differences_of_prefix(name, found, expected)
     return [
-        f"I4: {name}: {part} came out as {_first_other(found[part], expected[part])}"
+        f"I4: {name}: {part} came out as {_cut(_first_other(found[part], expected[part]))}"
         for part in expected
         if found[part] != expected[part]
     ]
@@ -62,7 +62,7 @@ def _differences_of_prefix(name: str, found: Outcome, expected: Outcome) -> list
         if (generation, index, digest) != other[:3]:
             problems.append(f"I4: {name}: candidate {generation}.{index} is another than undisturbed")
         elif state != "cancelled" and [state, *told] != list(other[3:]):
-            problems.append(f"I4: {name}: candidate {generation}.{index} came out as {state} {told}")
+            problems.append(f"I4: {name}: candidate {generation}.{index} came out as {state}, {_cut(told)}")
     return problems
 
 
@@ -75,6 +75,10 @@ def _first_other(found: Any, expected: Any) -> str:
         pairs = zip(found, expected, strict=False)
         return next((f"{a!r}, not {b!r}" for a, b in pairs if a != b), f"{len(found)} and not {len(expected)}")
     return f"{found!r}, not {expected!r}"
+
+
+def _cut(told: Any) -> str:
+    return str(told)[:300]
 
 
 def violations_in(engine: Engine, *, has_ended: bool) -> list[str]:

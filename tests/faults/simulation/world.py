@@ -4,15 +4,15 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Engine
-
-from config.settings import Settings
 from faults.simulation.actors import Actor
 from faults.simulation.bus import Bus
 from faults.simulation.clock import Clock
 from faults.simulation.database import unreachable
 from faults.simulation.profile import Profile
 from faults.simulation.trace import Trace
+from sqlalchemy import Engine
+
+from config.settings import Settings
 from worker.fault_points import FaultPoint
 
 #: Leases are renewed by the simulated parent of a worker, never by a thread on the real clock. A schedule may lose an
@@ -73,7 +73,7 @@ class World:
         self.is_ringing |= "pg_notify" in sql
         self._maybe(self.profile.turn_at_statement)
         if self.is_database_away or self._happens(self.profile.cut):
-            self.trace.note("connection cut before", sql=sql[:40])
+            self.trace.fault("connection cut", before=sql[:40])
             raise unreachable("the connection was cut")
 
     def before_commit(self) -> None:
@@ -82,13 +82,13 @@ class World:
             return
         self.running.live()
         if self.is_database_away or self._happens(self.profile.unknown_commit / 2):
-            self.trace.note("connection cut before the commit")
+            self.trace.fault("commit lost")
             raise unreachable("the connection was cut before the commit")
 
     def after_commit(self) -> None:
         """Called after each commit: the answer may be lost."""
         if self.running is not None and self._happens(self.profile.unknown_commit / 2):
-            self.trace.note("connection cut after the commit")
+            self.trace.fault("commit unheard")
             raise unreachable("the connection was cut after the commit").orig  # type: ignore[misc]
 
     def _happens(self, probability: float) -> bool:
