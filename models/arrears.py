@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, or_, select, text
+from sqlalchemy import ColumnElement, case, func, or_, select, text, union_all
 from sqlalchemy.orm import Session
 
 from models.audit import MOST_SHOWN, Rows, behind
@@ -55,18 +55,22 @@ class Arrears:
 
         Since when: since the last search or confirmation ended that asked for them, or else since they were made.
         """
-        of_searches = select(func.max(Search.finished_at)).where(
-            or_(
-                Search.id.in_(select(Candidate.search_id).where(Candidate.evaluation_id == Evaluation.id)),
-                Search.id.in_(select(Stage.search_id).where(Stage.evaluation_id == Evaluation.id)),
-            )
-        )
-        of_confirmations = select(func.max(Confirmation.finished_at)).where(
-            Confirmation.id.in_(
-                select(ConfirmationMember.confirmation_id).where(ConfirmationMember.evaluation_id == Evaluation.id)
-            )
-        )
-        since = func.greatest(of_searches.scalar_subquery(), of_confirmations.scalar_subquery(), Evaluation.created_at)
+        asked = union_all(
+            select(Search.finished_at)
+            .join(Candidate, Candidate.search_id == Search.id)
+            .where(Candidate.evaluation_id == Evaluation.id)
+            .correlate(Evaluation),
+            select(Search.finished_at)
+            .join(Stage, Stage.search_id == Search.id)
+            .where(Stage.evaluation_id == Evaluation.id)
+            .correlate(Evaluation),
+            select(Confirmation.finished_at)
+            .join(ConfirmationMember, ConfirmationMember.confirmation_id == Confirmation.id)
+            .where(ConfirmationMember.evaluation_id == Evaluation.id)
+            .correlate(Evaluation),
+        ).subquery()
+        last_end = select(func.max(asked.c.finished_at)).scalar_subquery()
+        since = func.greatest(last_end, Evaluation.created_at)
         return self._late(
             since,
             Evaluation.device,

@@ -28,7 +28,8 @@ from models.states import (
     EVALUATION_SETTLED,
     EvaluationState,
 )
-from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search, Stage
+from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search, Stage, Worker
+from nas.spec.confirmation import CONFIRMATION
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
 Statement = Select[*tuple[Any, ...]]
@@ -144,6 +145,33 @@ class Audit:
         )
         rows = self._detached(statement)
         return [(row[0], row[1], Source(*row[2:]) if row[2] is not None else None) for row in rows]
+
+    def draw_succeeded(self, search_id: uuid.UUID | None, *, n: int) -> Rows:
+        """Returns up to `n` evaluations of searches that have a result, at random, with their worker's hardware."""
+        is_of_search = Evaluation.protocol["kind"].astext.is_distinct_from(CONFIRMATION)
+        drawn = (
+            select(Evaluation.id)
+            .where(Evaluation.state == EvaluationState.SUCCEEDED, is_of_search, behind(search_id))
+            .order_by(func.random())
+            .limit(n)
+        )
+        statement: Statement = (
+            select(Evaluation.id, Evaluation.genome, Evaluation.protocol, Evaluation.result, Worker.hardware)
+            .outerjoin(Worker, Worker.name == Evaluation.worker)
+            .where(Evaluation.id.in_(drawn))
+            .order_by(Evaluation.id)
+        )
+        return self._session.execute(statement).all()
+
+    def doubled(self, search_id: uuid.UUID | None) -> Rows:
+        """Returns the ids of evaluations of one genome under one protocol of one team, where there are several."""
+        same = (Evaluation.team_id, Evaluation.genome_digest, Evaluation.protocol_digest)
+        statement: Statement = select(func.array_agg(Evaluation.id).label("ids")).group_by(*same)
+        if search_id is not None:
+            statement = statement.where(
+                Evaluation.genome_digest.in_(select(Candidate.digest).where(Candidate.search_id == search_id))
+            )
+        return self._session.execute(statement.having(func.count() > 1).limit(MOST_SHOWN)).all()
 
     def count_evaluations(self, search_id: uuid.UUID | None) -> int:
         """Returns how many evaluations there are, of all teams or behind one search."""

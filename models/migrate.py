@@ -1,5 +1,6 @@
 """Brings a database to the newest schema, and tells whether it is there."""
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,28 @@ def is_current(engine: Engine) -> bool:
     with engine.connect() as connection:
         here = MigrationContext.configure(connection).get_current_heads()
     return set(here) == set(ScriptDirectory.from_config(alembic_config("")).get_heads())
+
+
+class SchemaAge(StrEnum):
+    """How the schema of a database stands to this version of hqnas."""
+
+    CURRENT = "current"
+    OLDER = "older"
+    NEWER = "newer"
+    ABSENT = "absent"
+
+
+def schema_age(engine: Engine) -> SchemaAge:
+    """Returns whether this version can read a database, and if not, what is the matter with it."""
+    script = ScriptDirectory.from_config(alembic_config(""))
+    with engine.connect() as connection:
+        here = set(MigrationContext.configure(connection).get_current_heads())
+    if not here:
+        return SchemaAge.ABSENT
+    if here == set(script.get_heads()):
+        return SchemaAge.CURRENT
+    known = {revision.revision for revision in script.walk_revisions()}
+    return SchemaAge.OLDER if here <= known else SchemaAge.NEWER
 
 
 def alembic_config(url: str) -> Config:

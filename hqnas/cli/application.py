@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 import hqnas
 from hqnas.cli import run, searches
+from hqnas.cli.check import CHECK_EXAMPLE, check
 from hqnas.cli.circuit import CIRCUIT_EXAMPLE, circuit
 from hqnas.cli.confirming import CONFIRM_EXAMPLE, confirm
 from hqnas.cli.engines import ENGINES_EXAMPLE, engines
@@ -76,6 +77,7 @@ app.command(rich_help_panel=_RUN, epilog=run.API_EXAMPLE)(run.api)
 app.command(rich_help_panel=_RUN)(run.controller)
 app.command(rich_help_panel=_RUN, epilog=run.WORKER_EXAMPLE)(run.worker)
 app.command(rich_help_panel=_RUN)(run.migrate)
+app.command(rich_help_panel=_RUN, epilog=CHECK_EXAMPLE)(check)
 app.command(rich_help_panel=_SEARCH, epilog=SPACE_EXAMPLE)(space)
 app.command(rich_help_panel=_SEARCH, epilog=searches.SUBMIT_EXAMPLE)(searches.submit)
 app.command(rich_help_panel=_SEARCH, epilog=SWEEP_EXAMPLE)(sweep)

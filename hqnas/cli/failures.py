@@ -30,7 +30,7 @@ _WORKER_PACKAGES: Final = frozenset(
 
 
 @contextlib.contextmanager
-def needs_worker_packages(command: str) -> Iterator[None]:
+def needs_worker_packages(command: str, *, exit_code: int = 1) -> Iterator[None]:
     """Turns a missing simulator, optimiser or queue into a sentence that says what to install."""
     try:
         yield
@@ -41,7 +41,7 @@ def needs_worker_packages(command: str) -> Iterator[None]:
         typer.echo(
             f"hqnas: `hqnas {command}` needs {package}, which is not installed; install 'hqnas[worker]'", err=True
         )
-        raise typer.Exit(1) from error
+        raise typer.Exit(exit_code) from error
 
 
 def explain(error: Exception) -> int | None:

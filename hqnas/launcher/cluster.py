@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from hqnas.launcher.errors import DiskFull, HomeUnusable, PostgresFailed, PostgresMissing
 
@@ -176,6 +177,18 @@ def make_socket_folder(directory: Path, account: Account) -> Path:
     # Root passes any folder; others need none but their own. Who may connect is decided by hba.conf in any case.
     account.make_folder(folder, mode=stat.S_IRWXU)
     return folder
+
+
+def url_over(socket_folder: Path) -> str:
+    """Returns the URL of the database behind a socket."""
+    # With its port, although it is the usual one: a PGPORT in the environment must not lead clients astray.
+    return f"postgresql://{ROLE}@/postgres?host={quote(str(socket_folder), safe='')}&port={PORT}"
+
+
+def url_of_running(directory: Path) -> str | None:
+    """Returns the URL of the server that runs over a directory, or did until it was killed; None where none does."""
+    folder = socket_folder(directory)
+    return url_over(folder) if (folder / SOCKET_NAME).exists() else None
 
 
 def socket_folder(directory: Path) -> Path:

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
-from urllib.parse import quote
 
 import psutil
 
@@ -68,9 +67,7 @@ class EmbeddedPostgres:
         """
         if self._socket_folder is None:
             raise PostgresFailed(f"the PostgreSQL in {self.directory} was not started")
-        # With its port, although it is the usual one: a PGPORT in the environment must not lead clients astray.
-        host = quote(str(self._socket_folder), safe="")
-        return f"postgresql://{cluster.ROLE}@/postgres?host={host}&port={cluster.PORT}"
+        return cluster.url_over(self._socket_folder)
 
     @property
     def pid(self) -> int:

@@ -34,6 +34,8 @@ def test_it_lives_under_any_path(tmp_path: Path, name: str) -> None:
     with EmbeddedPostgres(tmp_path / name, is_durable=False) as server:
         assert ask(server, "SELECT 1") == 1
         socket_folder = cluster.socket_folder(server.directory)
+        assert cluster.url_of_running(server.directory) == server.url
+    assert cluster.url_of_running(tmp_path / name) is None
     assert socket_folder.parent == server.directory or not socket_folder.exists()
 
 

@@ -1,4 +1,4 @@
-"""Whether each evaluation has one outcome, that of its last attempt (I2)."""
+"""Whether each evaluation is there once (I1), and has one outcome, that of its last attempt (I2)."""
 
 from uuid import UUID
 
@@ -8,7 +8,10 @@ from worker.check.findings import Findings
 
 
 def check_attempts(work: UnitOfWork, search_id: UUID | None, findings: Findings) -> None:
-    """Holds evaluations to the fencing: a write of a superseded attempt leaves one of these traces."""
+    """Holds evaluations to key and fencing: a late write of another attempt leaves one of these traces."""
+    for row in work.audit.doubled(search_id):
+        claim = "{n} evaluations are of one genome under one protocol of one team"
+        findings.violation("I1", claim, *sorted(row.ids), n=len(row.ids))
     for row in work.audit.misattributed(search_id):
         if row.state in EVALUATION_SETTLED:
             if row.attempt == 0:

@@ -57,7 +57,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._cases: dict[tuple[str, str, UUID], _Cases] = {}
-        self._notes: dict[str, None] = {}
+        self._notes: dict[str, list[UUID]] = {}
 
     def violation(self, invariant: str, claim: str, subject: UUID, *others: UUID | None, **values: Any) -> None:
         """Adds a case.
@@ -75,9 +75,9 @@ class Findings:
         if len(cases.ids) < _MOST_IDS:
             cases.ids |= {str(one): None for one in (subject, *others) if one is not None}
 
-    def note(self, text: str) -> None:
-        """Adds a note, once."""
-        self._notes[text] = None
+    def note(self, text: str, *searches: UUID) -> None:
+        """Adds a note, once; where it says `{searches}`, one for all searches that it is said of."""
+        self._notes.setdefault(text, []).extend(searches)
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -91,7 +91,12 @@ class Findings:
     @property
     def notes(self) -> tuple[str, ...]:
         """All notes."""
-        return tuple(self._notes)
+        return tuple(_of_searches(text, ids) for text, ids in self._notes.items())
+
+
+def _of_searches(text: str, ids: list[UUID]) -> str:
+    of = f"search {ids[0]}" if len(ids) == 1 else f"{len(ids)} searches, such as {ids[0]}," if ids else ""
+    return text.replace("{searches}", of)
 
 
 def _with_others(cases: _Cases) -> str:

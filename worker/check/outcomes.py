@@ -70,7 +70,7 @@ def _difference(kept: Mapping[str, Any], measured: Mapping[str, Any]) -> str | N
     if set(kept) != set(measured):
         return f"metrics {', '.join(sorted(set(kept) ^ set(measured)))} stand in one of both alone"
     for name, of_row in kept.items():
-        for key in {*_NEEDED, *of_row}:
+        for key in (*_NEEDED, *of_row):
             ours, theirs = of_row.get(key), measured[name].get(key)
             if ours != theirs or (key in _NEEDED and ours is None):
                 return f"{name} has {key} {ours} here and {theirs} there"

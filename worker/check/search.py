@@ -48,8 +48,9 @@ def _read_spec(search: Search, findings: Findings) -> SearchSpec | None:
         return parse_stored(search.spec)
     except InvalidSpec as problem:
         findings.note(
-            f"search {search.id} has a spec that this version cannot read, so its values and its front were not "
-            f"checked: {problem}"
+            "values and front were not checked of {searches} with a spec that this version cannot read: "
+            + str(problem),
+            search.id,
         )
         return None
 
@@ -62,13 +63,12 @@ def _course_of(
     if there is None:
         return None  # it has not begun
     if there.get("operators") != here["operators"]:
-        findings.note(f"search {search.id} began under other rules of fronts and proposals, which were not checked")
+        text = "front and proposals were not checked of {searches} begun under other rules"
+        findings.note(text, search.id)
         return None
     if there != here:
-        findings.note(
-            f"what search {search.id} proposed was not made again: it began under {_versions(there)}, and here is "
-            f"{_versions(here)}"
-        )
+        text = "proposals were not made again of {searches} begun under "
+        findings.note(f"{text}{_versions(there)}; here is {_versions(here)}", search.id)
     return Course(search, spec, generations, findings, is_repeated=replays and there == here)
 
 

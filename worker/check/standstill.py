@@ -61,16 +61,18 @@ def _check_evaluations(
 
 def _note_queues(work: UnitOfWork, settings: Settings, findings: Findings) -> None:
     for row in work.arrears.queues(worker_timeout_s=settings.worker_timeout_s):
-        waiting = _count(row.n_pending, "evaluation", "evaluations")
         if not row.n_slots:
+            waiting = _count(row.n_pending + row.n_in_flight, "evaluation waits", "evaluations wait")
             findings.note(
-                f"{_count(row.n_pending + row.n_in_flight, 'evaluation', 'evaluations')} wait for a worker with device "
-                f"{row.device}, and none was heard of in the last {settings.worker_timeout_s:.0f} s"
+                f"{waiting} for a worker with device {row.device}, and none was heard of in the last "
+                f"{settings.worker_timeout_s:.0f} s; start one with `hqnas worker --device {row.device}`"
             )
         elif row.n_pending and not row.n_in_flight:
+            pending = _count(row.n_pending, "evaluation is", "evaluations are")
+            slots = _count(row.n_slots, "slot", "slots")
             findings.note(
-                f"{waiting} pending and none on its way, though workers with device {row.device} have {row.n_slots} "
-                "slots: if it stays so, the broker does not answer"
+                f"{pending} pending and none on its way, though workers with device {row.device} have {slots}: if it "
+                "stays so, the broker does not answer"
             )
 
 

@@ -10,7 +10,7 @@ from models.audit import Source, StagesOfOne
 from models.states import StageState
 from nas.algorithms import Rival, judge
 from nas.spec import METRICS, SearchSpec
-from nas.spec.fidelity import StageKind, StagePlan, again_plan, stage_plans
+from nas.spec.fidelity import StageKind, again_plan, stage_plans
 from worker.check.findings import Findings
 from worker.check.points import Metrics
 
@@ -25,6 +25,15 @@ class FrontMember:
     at_stages: tuple[Metrics, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A stage as the spec has it."""
+
+    kind: StageKind
+    epochs: int
+    protocol_digest: str
+
+
 class Verdicts:
     """Judges the stages of one search's candidates again."""
 
@@ -32,7 +41,7 @@ class Verdicts:
         self._search = search
         self._spec = spec
         self._findings = findings
-        self._plans: dict[str, tuple[StagePlan, ...]] = {}
+        self._plans: dict[str, tuple[_Planned, ...]] = {}
 
     def check(self, candidate: Candidate, source: Source, stages: StagesOfOne, rivals: Sequence[FrontMember]) -> None:
         """Holds a candidate's stages to the plan of its search, and their verdicts to its generation's rivals."""
@@ -56,18 +65,19 @@ class Verdicts:
         for plan, (_, _, metrics, evaluation) in zip(kinds, told, strict=True):
             # A metric whose definition has changed since is one of another protocol.
             is_current = metrics and all(METRICS[name].version == one.get("version") for name, one in metrics.items())
-            if is_current and evaluation.protocol_digest != plan.protocol.digest:
+            if is_current and evaluation.protocol_digest != plan.protocol_digest:
                 claim = "candidate {place} was measured under another protocol than its search's"
                 self._findings.violation("I4", claim, *ids, evaluation.id, place=place)
 
-    def _plans_of(self, candidate: Candidate) -> tuple[StagePlan, ...]:
+    def _plans_of(self, candidate: Candidate) -> tuple[_Planned, ...]:
         """Returns the plans of its stages: the early ones, the full one, and that of a second look."""
         qubits = str(candidate.genome["qubits"])
         if qubits not in self._plans:
             engine = (self._search.engines or {}).get(qubits)
             plans = stage_plans(self._spec, engine=engine)
             is_looked_at = self._spec.algorithm.reevaluate is not None
-            self._plans[qubits] = (*plans, again_plan(self._spec, engine=engine) if is_looked_at else plans[-1])
+            plans = (*plans, again_plan(self._spec, engine=engine) if is_looked_at else plans[-1])
+            self._plans[qubits] = tuple(_Planned(one.kind, one.epochs, one.protocol.digest) for one in plans)
         return self._plans[qubits]
 
     def _check_verdicts(self, candidate: Candidate, early: Sequence[Stage], rivals: Sequence[FrontMember]) -> None:

@@ -21,6 +21,7 @@ COMMANDS = [
     "controller",
     "worker",
     "migrate",
+    "check",
     "submit",
     "sweep",
     "watch",
