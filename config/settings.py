@@ -49,6 +49,16 @@ class Settings(BaseSettings):
     poll_s: PositiveFloat = Field(default=1.0, description="how often a controller looks without being notified")
     dispatch_per_slot: PositiveInt = Field(default=2, description="doorbells in the broker for each worker slot")
     crash_limit: PositiveInt = Field(default=3, description="an evaluation that kills its process so often fails")
+    time_limit_s: PositiveFloat = Field(
+        default=21_600.0,
+        description="an evaluation that runs longer is stopped, which counts as a crash; those of a bundle may run "
+        "this long for each, and a confirmation for each of its seeds",
+    )
+    memory_limit_gib: PositiveFloat | None = Field(
+        default=None,
+        description="a process whose resident memory grows beyond is stopped, which counts as a crash; by default "
+        "nine tenths of the machine's, or of the container's",
+    )
     lost_limit: PositiveInt = Field(default=10, description="an evaluation whose worker vanishes so often fails")
 
     @field_validator("home", "cache")

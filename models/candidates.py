@@ -9,6 +9,7 @@ from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from models.evaluations import CRASHED
 from models.states import EVALUATION_SETTLED, CandidateState
 from models.tables import Candidate, Evaluation, Search
 
@@ -22,6 +23,16 @@ class Told:
     violation: float | None
     metrics: dict[str, Any] | None
     error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A candidate that failed because its evaluation kept killing its process."""
+
+    place: int  #: among all candidates of its search, from 1, in (generation, index) order
+    generation: int
+    index: int
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,23 @@ class Candidates:
             Candidate.search_id == search_id, Candidate.state == CandidateState.WAITING
         )
         return self._session.scalar(statement) or 0
+
+    def crashed(self, search_id: uuid.UUID) -> list[Crashed]:
+        """Returns the candidates whose evaluation kept killing its process, in (generation, index) order."""
+        of_search = (
+            select(
+                func.row_number().over(order_by=(Candidate.generation, Candidate.index)).label("place"),
+                Candidate.generation,
+                Candidate.index,
+                Candidate.error["message"].astext.label("message"),
+                Candidate.error["class"].astext.label("kind"),
+            )
+            .where(Candidate.search_id == search_id)
+            .subquery()
+        )
+        columns = (of_search.c.place, of_search.c.generation, of_search.c.index, of_search.c.message)
+        statement = select(*columns).where(of_search.c.kind == CRASHED).order_by(of_search.c.place)
+        return [Crashed(*row) for row in self._session.execute(statement)]
 
     def parents_and_offspring(self, search: Search) -> list[Candidate]:
         """Returns the survivors so far and the current generation: all that the next selection needs."""

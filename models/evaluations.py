@@ -8,14 +8,15 @@ Statements that change several rows lock them by id first: a bundle's lease is r
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     CompoundSelect,
+    Update,
     Uuid,
     and_,
     case,
@@ -41,9 +42,29 @@ from models.states import (
     EvaluationState,
     StageState,
 )
-from models.tables import Candidate, ConfirmationMember, Evaluation, Search, Stage
+from models.tables import Candidate, ConfirmationMember, Evaluation, Search, Stage, Worker
 from nas.spec.confirmation import CONFIRMATION
 from nas.spec.fidelity import StageKind
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One attempt at an evaluation, which fences every write. Once it holds no more, it never does again."""
+
+    evaluation_id: uuid.UUID
+    attempt: int
+
+
+class Fenced(Protocol):
+    """What names an attempt: a token, or a claim."""
+
+    @property
+    def evaluation_id(self) -> uuid.UUID:
+        """What is computed."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,11 @@ class Claim:
     attempt: int
     genome: dict[str, Any]
     protocol: dict[str, Any]
+
+    @property
+    def token(self) -> Token:
+        """What names the attempt, without what it computes."""
+        return Token(self.evaluation_id, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +93,9 @@ class Pending:
 
 #: Bundle size by (engine, qubits), where it is above 1.
 BundleSizes = Mapping[tuple[str, int], int]
+
+#: The class of the error of an evaluation that kept killing its process.
+CRASHED: Final = "crashed"
 
 _MESSAGE: Final = func.coalesce(Evaluation.message_id, Evaluation.id)
 
@@ -210,7 +239,13 @@ class Evaluations:
         return Counter({(device, state): n for device, state, n in self._session.execute(statement)})
 
     def claim(self, ids: Sequence[uuid.UUID], *, worker: str, lease_s: float) -> list[Claim]:
-        """Returns the rights to compute, by id, without what someone else has or nobody needs any more."""
+        """Returns the rights to compute, by id, without what someone else has or nobody needs any more.
+
+        A worker that has stopped gets none. The lock on its row lets it wait, as it stops, for claims under way.
+        """
+        stopped_at = select(Worker.stopped_at).where(Worker.name == worker).with_for_update(read=True)
+        if self._session.scalar(stopped_at) is not None:
+            return []
         conditions = (Evaluation.id.in_(ids), Evaluation.state.in_(EVALUATION_CLAIMABLE))
         locked = _locked(*conditions)
         rows = self._session.execute(
@@ -229,10 +264,16 @@ class Evaluations:
             (Claim(row.id, row.attempt, row.genome, row.protocol) for row in rows), key=lambda one: one.evaluation_id
         )
 
-    def renew(self, claims: Sequence[Claim], *, lease_s: float) -> set[uuid.UUID]:
-        """Extends the leases of the claims that still hold, and returns their ids."""
-        values = {"lease_expires_at": _in(lease_s)}
-        return set(self._change(*_held(claims), values=values))
+    def renew(self, attempts: Collection[Fenced], *, lease_s: float) -> set[Token]:
+        """Extends the leases of the attempts that still hold, and returns these."""
+        statement = _changing(*_held(attempts), values={"lease_expires_at": _in(lease_s)})
+        rows = self._session.execute(statement.returning(Evaluation.id, Evaluation.attempt))
+        return {Token(*row) for row in rows}
+
+    def held(self, attempts: Collection[Fenced]) -> set[Token]:
+        """Returns the attempts that still hold."""
+        rows = self._session.execute(select(Evaluation.id, Evaluation.attempt).where(*_held(attempts)))
+        return {Token(*row) for row in rows}
 
     def succeed(self, claim: Claim, result: dict[str, Any], *, weights: bytes | None = None) -> bool:
         """Records the result, and returns whether the claim still held; if not, nothing changed."""
@@ -248,21 +289,24 @@ class Evaluations:
         back = {"state": EvaluationState.PENDING, "lease_expires_at": None, "dispatched_at": None}
         return len(self._change(Evaluation.worker == worker, Evaluation.state == EvaluationState.RUNNING, values=back))
 
-    def record_crash(self, ids: list[uuid.UUID], *, worker: str, limit: int) -> int:
-        """Blames what a dead process of this worker was computing; at the limit, the evaluation has failed.
+    def record_crash(self, attempts: Collection[Fenced], *, limit: int, how: str) -> int:
+        """Blames what a process was computing that died; at the limit, the evaluation has failed.
 
         All of a bundle are blamed, for nobody knows which of them did it: from now on each travels alone.
+
+        Args:
+            attempts: what the process was computing; those that hold no more are not blamed.
+            limit: of crashes.
+            how: it died, to go on after "the last time".
         """
-        mine = (Evaluation.id.in_(ids), Evaluation.worker == worker)
-        return self._blame(
-            *mine, counter="crash_count", limit=limit, kind="crashed", message="its process died {n} times"
-        )
+        message = f"its process died {_times(limit)}; the last time {how}"
+        return self._blame(*_held(attempts), counter="crash_count", limit=limit, kind=CRASHED, message=message)
 
     def sweep_lost(self, *, limit: int) -> int:
         """Puts back evaluations whose lease ran out, and returns how many."""
         expired = Evaluation.lease_expires_at < func.now()
         return self._blame(
-            expired, counter="lost_count", limit=limit, kind="lost", message="its worker vanished {n} times"
+            expired, counter="lost_count", limit=limit, kind="lost", message=f"its worker vanished {_times(limit)}"
         )
 
     def sweep_unclaimed(self, device: str, *, after_s: float) -> int:
@@ -370,7 +414,7 @@ class Evaluations:
     def _blame(self, *conditions: ColumnElement[bool], counter: str, limit: int, kind: str, message: str) -> int:
         count = getattr(Evaluation, counter) + 1
         is_last = count >= limit
-        reason = func.jsonb_build_object("class", kind, "message", message.format(n=limit))
+        reason = func.jsonb_build_object("class", kind, "message", message)
         changed = self._change(
             *conditions,
             Evaluation.state == EvaluationState.RUNNING,
@@ -387,9 +431,12 @@ class Evaluations:
 
     def _change(self, *conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Sequence[uuid.UUID]:
         """Changes the rows for which the conditions hold once they are locked, and returns their ids."""
-        locked = _locked(*conditions)
-        statement = update(Evaluation).where(Evaluation.id.in_(select(locked.c.id)), *conditions).values(values)
-        return self._session.scalars(statement.returning(Evaluation.id)).all()
+        return self._session.scalars(_changing(*conditions, values=values).returning(Evaluation.id)).all()
+
+
+def _changing(*conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Update:
+    locked = _locked(*conditions)
+    return update(Evaluation).where(Evaluation.id.in_(select(locked.c.id)), *conditions).values(values)
 
 
 def _locked(*conditions: ColumnElement[bool]) -> CTE:
@@ -397,9 +444,9 @@ def _locked(*conditions: ColumnElement[bool]) -> CTE:
     return select(Evaluation.id).where(*conditions).order_by(Evaluation.id).with_for_update().cte("locked")
 
 
-def _held(claims: Sequence[Claim]) -> tuple[ColumnElement[bool], ...]:
-    """Returns the conditions under which claims still hold."""
-    held = [(claim.evaluation_id, claim.attempt) for claim in claims]
+def _held(attempts: Collection[Fenced]) -> tuple[ColumnElement[bool], ...]:
+    """Returns the conditions under which attempts still hold."""
+    held = [(attempt.evaluation_id, attempt.attempt) for attempt in attempts]
     return (tuple_(Evaluation.id, Evaluation.attempt).in_(held), Evaluation.state == EvaluationState.RUNNING)
 
 
@@ -419,6 +466,10 @@ def _bundle_size(sizes: BundleSizes) -> ColumnElement[int]:
         for (engine, qubits), size in sizes.items()
     ]
     return case((or_(has_harmed, is_rounded, is_confirmation), alone), *fits, else_=alone)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _in(seconds: float) -> Any:

@@ -7,8 +7,8 @@
            └─< evaluations                  workers
 
 A candidate refers to the evaluation that it waits for or was last told. Stages are there where it has several.
-Rows are locked in one order: search, then its candidates and their stages, then a confirmation, its members, then
-evaluations by id.
+Rows are locked in one order: search, then its candidates and their stages, then a confirmation, its members, then a
+worker, then evaluations by id.
 """
 
 import uuid

@@ -1,7 +1,8 @@
 """One step of a search, in one transaction on its locked row. A step that is repeated finds nothing left to do.
 
 begin        the engine of each qubit count is chosen, for all attempts alike
-tell         results of evaluations → candidates, and the front moves; with early stages, some go on to the next
+tell         results of evaluations → candidates, and the front moves; with early stages, some go on to the next;
+             a search too many of whose candidates kill their processes ends here
 select       once no candidate of the generation waits: the survivors
 propose      the next generation; or the search ends
 re-evaluate  at the end, if the spec asks for it: the front is measured again until it is stable
@@ -14,6 +15,7 @@ import structlog
 from models import Candidate, Evaluation, Search, UnitOfWork
 from models.base import new_id
 from models.candidates import Told
+from models.evaluations import CRASHED
 from models.states import CandidateState, EvaluationState, SearchState
 from nas.algorithms import (
     Member,
@@ -30,6 +32,7 @@ from nas.calibration import NothingHolds, choose_engines
 from nas.space import Genome
 from nas.spec import InvalidSpec, SearchSpec, parse_stored
 from nas.spec.fidelity import stage_plans
+from worker.circuit_breaker import broken_circuit
 from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.fleet import calibrated_workers
 from worker.front import losses_of_row, measure_front, move_front, redraw_front
@@ -63,9 +66,11 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float, reach:
             f"it began under {_shown(search.versions)}, and this controller has {_shown(versions)}, which would "
             "propose other candidates; submit it again: what was evaluated is reused",
         )
-    _tell(work, search, spec)
+    has_crashed = _tell(work, search, spec)
     reach(FaultPoint.ADVANCE_TOLD)
-    if search.reevaluation is not None:
+    if has_crashed and (reason := broken_circuit(work, search.id)) is not None:
+        _end(work, search, SearchState.FAILED, reason)
+    elif search.reevaluation is not None:
         _reevaluate(work, search, spec)
     elif work.candidates.count_waiting(search.id) == 0:
         _complete_generation(work, search, spec, reach)
@@ -75,7 +80,8 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float, reach:
     return None
 
 
-def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
+def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> bool:
+    """Tells what has been measured, and returns whether some of it had kept killing its process."""
     untold = work.candidates.untold(search.id)
     settled = tell_stages(work, search, spec, untold)
     outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in settled]
@@ -85,6 +91,7 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
         behind = move_front(work, search, spec, outcomes)
     # Also of those on the front: what their early stages fitted serves nobody any more.
     work.evaluations.drop_weights([*behind, *(candidate.id for candidate, _ in untold)])
+    return any(told.error is not None and told.error["class"] == CRASHED for told in outcomes)
 
 
 def _outcome(candidate: Candidate, evaluation: Evaluation, spec: SearchSpec) -> Told:

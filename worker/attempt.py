@@ -1,36 +1,36 @@
-"""One attempt at the evaluations of a doorbell: claim, compute under leases that are renewed, record outcomes once.
+"""One attempt at the evaluations of a doorbell: claim, compute, record outcomes once.
 
-No transaction is open while computing. Each write names the attempt; if a lease was lost meanwhile, the write
-changes nothing and the outcome is dropped, for someone else is computing the same, or nobody needs it any more. The
-other members of the bundle go on. While the database is away, claims and outcomes wait for it.
+No transaction is open while computing. The parent process renews the leases (`worker/leases.py`). Each write names the
+attempt; if a lease was lost meanwhile, the write changes nothing and the outcome is dropped, for someone else is
+computing the same, or nobody needs it any more. The other members of the bundle go on. While the database is away,
+claims and outcomes wait for it.
 """
 
+import contextlib
 import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Self, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings
 from models import UnitOfWork, is_transient
 from models.evaluations import Claim
+from nas.spec.confirmation import CONFIRMATION
+from worker.board import Board
 from worker.fault_points import FaultPoint, Reach, unharmed
+from worker.leases import ABANDON
 from worker.outcomes import Compute, Outcome, compute
 
 log = structlog.get_logger()
 
-_RETRY_S = 2.0
+_RETRY_S: Final = 2.0
 
 _T = TypeVar("_T")
-
-#: Sent by the thread that renews a lease to its own process, to take the main thread out of a lost computation.
-_ABANDON = signal.SIGUSR2
 
 
 class LeaseLost(BaseException):
@@ -38,7 +38,17 @@ class LeaseLost(BaseException):
 
 
 class Attempts:
-    """Evaluates by id for one worker. Made once in each process of the pool, after the fork."""
+    """Evaluates by id for one worker. Made once in each process of the pool, after the fork.
+
+    Args:
+        engine: the database.
+        settings: the lease.
+        worker: by whose name claims are made.
+        board: where the parent process sees what is being computed, to renew its leases; None where nobody looks.
+        compute: what computes.
+        reach: called at fault points.
+        pause: waits for some seconds.
+    """
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class Attempts:
         settings: Settings,
         *,
         worker: str,
+        board: Board | None = None,
         compute: Compute = compute,
         reach: Reach = unharmed,
         pause: Callable[[float], None] = time.sleep,
@@ -53,19 +64,24 @@ class Attempts:
         self._engine = engine
         self._settings = settings
         self._worker = worker
+        self._board = board
         self._compute = compute
         self._reach = reach
         self._pause = pause
 
     def run(self, ids: Sequence[uuid.UUID]) -> None:
         """Evaluates a bundle, without what someone else evaluates or nobody needs any more."""
+        with contextlib.nullcontext() if self._board is None else self._board.at_work():
+            self._run(ids)
+
+    def _run(self, ids: Sequence[uuid.UUID]) -> None:
         claims = self._until_answered(lambda: self._claim(ids), ids)
         if not claims:
             log.debug("evaluations_not_claimed", evaluation_ids=[str(one) for one in ids])
             return
         started = time.perf_counter()
         try:
-            with _Lease(self._engine, claims, self._settings):
+            with self._shown(claims):
                 outcomes = sorted(self._compute(claims), key=_by_id)
         except LeaseLost:
             for claim in claims:
@@ -86,6 +102,18 @@ class Attempts:
                 n_together=len(claims),
                 **({"error": error["message"]} if error else {}),
             )
+
+    @contextlib.contextmanager
+    def _shown(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """Shows the claims as being computed until the end of the block, and as held from then on."""
+        if self._board is None:
+            yield
+            return
+        attempts, n_shares = [claim.token for claim in claims], sum(map(_n_shares, claims))
+        with _abandonable():
+            self._board.show(attempts, is_computing=True, n_shares=n_shares)
+            yield
+        self._board.show(attempts, is_computing=False, n_shares=n_shares)
 
     def _claim(self, ids: Sequence[uuid.UUID]) -> list[Claim]:
         with UnitOfWork(self._engine) as work:
@@ -123,49 +151,30 @@ class Attempts:
                 self._pause(_RETRY_S)
 
 
-class _Lease:
-    """Renews claims from a thread for as long as the block runs, and raises LeaseLost in the block when none is left.
+@contextlib.contextmanager
+def _abandonable() -> Iterator[None]:
+    """Raises LeaseLost in the block when the parent process says so; outside, its signal does nothing from now on.
 
     The block runs in the main thread: that is where Python delivers signals, between two of its instructions.
     """
+    is_open = True
 
-    def __init__(self, engine: Engine, claims: Sequence[Claim], settings: Settings) -> None:
-        self._engine = engine
-        self._claims = list(claims)
-        self._settings = settings
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._previous = signal.signal(_ABANDON, self._abandon)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        signal.signal(_ABANDON, self._previous)
-
-    def _abandon(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._done.is_set():
+    def abandon(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_open
+        if is_open:
+            is_open = False
             raise LeaseLost
 
-    def _renew(self) -> None:
-        while not self._done.wait(self._settings.renew_s):
-            try:
-                with UnitOfWork(self._engine) as work:
-                    held = work.evaluations.renew(self._claims, lease_s=self._settings.lease_s)
-                    work.commit()
-            except DBAPIError as failure:
-                if not is_transient(failure):
-                    raise
-                ids = [str(claim.evaluation_id) for claim in self._claims]
-                log.warning("leases_not_renewed", evaluation_ids=ids, error=str(failure))
-                continue
-            self._claims = [claim for claim in self._claims if claim.evaluation_id in held]
-            if not self._claims:
-                signal.pthread_kill(threading.main_thread().ident or 0, _ABANDON)
-                return
+    signal.signal(ABANDON, abandon)
+    try:
+        yield
+    finally:
+        is_open = False
+
+
+def _n_shares(claim: Claim) -> int:
+    # A confirmation trains the candidate and its controls anew with each seed.
+    return int(claim.protocol["seeds"]) if claim.protocol.get("kind") == CONFIRMATION else 1
 
 
 def _by_id(outcome: tuple[Claim, Outcome]) -> uuid.UUID:

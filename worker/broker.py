@@ -12,6 +12,9 @@ from config.settings import InvalidSettings, Settings
 
 TASK: Final = "hqnas.evaluate"
 
+#: The key of the application's configuration under which a worker's processes find their board.
+BOARD: Final = "hqnas_board"
+
 #: Version of the message; a worker that meets a newer one leaves it to a newer worker.
 MESSAGE_VERSION: Final = 1
 

@@ -22,7 +22,7 @@ def hardware() -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": psutil.cpu_count(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": memory_bytes(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
@@ -48,16 +48,8 @@ def require_gpu() -> None:
         raise InvalidSettings("device gpu needs an NVIDIA GPU, and torch sees none; use --device cpu")
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """Returns the machine's memory, or what a container may use of it."""
     found: int = psutil.virtual_memory().total
     for name in _MEMORY_LIMITS:
         try:
@@ -65,3 +57,12 @@ def _memory_bytes() -> int:
         except (OSError, ValueError):
             continue  # no such file, or "max"
     return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

@@ -1,9 +1,13 @@
 """A worker process: Celery's prefork pool with one process a slot, known to the database by its name."""
 
+import gc
 import logging
 import os
 import signal
 import socket
+import threading
+from collections.abc import Iterable
+from typing import Any, Final
 
 import psutil
 from celery import Celery
@@ -12,13 +16,22 @@ from celery.worker import state
 
 from config.settings import Settings
 from models import connect, disposing
-from worker.broker import make_app, queue_of
+from worker.board import Board, new_board
+from worker.broker import BOARD, make_app, queue_of
 from worker.calibration import calibration_of
-from worker.machine import require_gpu
+from worker.leases import LeaseKeeper, PoolProcess
+from worker.machine import memory_bytes, require_gpu
 from worker.presence import Presence
 
 #: Exit status of a worker that could only go on as a new process; whoever started it starts it again.
-_STUCK = 75
+_STUCK: Final = 75
+
+#: How long the kernel may take to end killed processes.
+_DYING_S: Final = 5.0
+
+#: Of the machine's memory, what one process may take unless a setting says otherwise: more than any evaluation that
+#: is let begin, and less than makes the machine swap or the kernel choose whom to kill.
+_MEMORY_SHARE: Final = 0.9
 
 
 def run_worker(settings: Settings, *, slots: int, device: str, name: str | None = None) -> None:
@@ -40,16 +53,22 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
     # The signal's presence alone tells Celery that logging is set up already.
     setup_logging.connect(_keep_our_logging)
     app = make_app(settings)
-    with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine:
+    with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine, new_board() as board:
+        app.conf[BOARD] = str(board.folder)
         presence: Presence | None = None
+        is_leaving = threading.Event()
 
         def leave(status: int) -> None:
             # A lease is cheap to give back and an evaluation may run for hours; Celery would wait for it, or for
             # seconds even where nothing runs. What it has not acknowledged is rung again by the sweep.
-            for child in psutil.Process().children(recursive=True):
+            is_leaving.set()
+            children = psutil.Process().children(recursive=True)
+            for child in children:
                 child.kill()
+            psutil.wait_procs(children, timeout=_DYING_S)
             if presence is not None:
                 presence.leave()
+            board.remove()
             os._exit(status)
 
         def stop_at_once(*_: object, **__: object) -> None:
@@ -60,6 +79,15 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
         worker_shutting_down.connect(stop_at_once)
         # Before it is known: what measures alone measures right, and nothing is sent to who cannot take it yet.
         calibration = calibration_of(device, cache=settings.cache)
+        process = _celery_worker(app, worker=worker, slots=slots, device=device)
+        keeper = LeaseKeeper(
+            engine,
+            settings,
+            board=board,
+            processes=lambda: _pool_processes(process),
+            memory_limit_bytes=_memory_limit_bytes(settings),
+            is_leaving=is_leaving.is_set,
+        )
         presence = Presence(
             engine,
             settings,
@@ -67,27 +95,45 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             device=device,
             n_slots=slots,
             calibration=calibration,
-            is_stuck=_has_work_that_nobody_takes,
+            keeper=keeper,
+            is_leaving=is_leaving,
+            is_stuck=lambda: _has_work_that_nobody_takes(board),
             restart=lambda: leave(_STUCK),
         )
         presence.enter()
-        _serve(app, worker=worker, slots=slots, device=device)
+        # Celery collects garbage before each fork. In all that torch brings, this would stop the thread that keeps the
+        # leases for a second, and make children copy pages that they only read.
+        gc.freeze()
+        process.start()
 
 
-def _has_work_that_nobody_takes() -> bool:
-    """Whether messages wait in this process though no process of the pool computes.
+def _memory_limit_bytes(settings: Settings) -> float:
+    if settings.memory_limit_gib is not None:
+        return settings.memory_limit_gib * 2**30
+    return _MEMORY_SHARE * memory_bytes()
+
+
+def _has_work_that_nobody_takes(board: Board) -> bool:
+    """Whether messages wait in this process though no process of the pool is at work.
 
     A process that is killed while it waits for work takes billiard's lock on the queue with it, and its successor
     waits for that lock for ever.
     """
-    return bool(state.reserved_requests) and not state.active_requests
+    return bool(state.reserved_requests) and not state.active_requests and not board.read()
 
 
-def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:
+def _pool_processes(process: Any) -> Iterable[PoolProcess]:
+    """Returns the processes of the pool, none before it has started."""
+    # Celery tells their ids alone; how one ended is known to the object.
+    pool = process.pool._pool
+    return [] if pool is None else list(pool._pool)
+
+
+def _celery_worker(app: Celery, *, worker: str, slots: int, device: str) -> Any:
     if device == "gpu":
         # A forked process cannot use CUDA once its parent has touched it.
         app.conf.worker_pool_start_method = "spawn"
-    process = app.Worker(
+    return app.Worker(
         hostname=worker,
         pool="prefork",
         concurrency=slots,
@@ -97,7 +143,6 @@ def _serve(app: Celery, *, worker: str, slots: int, device: str) -> None:
         without_heartbeat=True,
         quiet=True,
     )
-    process.start()
 
 
 def _keep_our_logging(**_: object) -> None:

@@ -1,45 +1,32 @@
-"""The doorbell's handler, in the processes of a worker's pool, and what the parent does when one of them dies."""
+"""The doorbell's handler, in the processes of a worker's pool."""
 
+import contextlib
+import os
 import uuid
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import structlog
 import torch
 import torch._dynamo  # torch.optim loads it at its first step: 2 s in every process of the pool, or once here
-from billiard.exceptions import WorkerLostError
-from celery import Task, shared_task
+from billiard.process import current_process
+from celery import Task, current_app, shared_task
 from celery.signals import worker_process_init
-from celery.worker import state
-from celery.worker.request import Request
-from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings
-from models import UnitOfWork, connect, is_transient
+from models import connect
 from worker.attempt import Attempts
-from worker.broker import MESSAGE_VERSION, TASK
+from worker.board import Board
+from worker.broker import BOARD, MESSAGE_VERSION, TASK
 
 log = structlog.get_logger()
 
-
-class _EvaluationRequest(Request):  # type: ignore[misc]  # Celery has no types
-    """A message as the worker's parent process sees it."""
-
-    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """Blames the evaluations of a process that died; the sweep would take a whole lease to notice."""
-        failure = exc_info.exception
-        failure = getattr(failure, "exc", failure)  # billiard wraps what a child raised
-        is_stopping = (state.should_stop, state.should_terminate) != (None, None)
-        if isinstance(failure, WorkerLostError | SystemExit) and not is_stopping:
-            record_crash([uuid.UUID(text) for text in self.kwargs.get("ids", [])], worker=self.hostname)
-        super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+#: The kernel kills the process with the highest number first when memory runs out. The parent survives to blame.
+_FIRST_TO_GO: Final = "1000"
 
 
-class _EvaluationTask(Task):  # type: ignore[misc]  # Celery has no types
-    Request = _EvaluationRequest
-
-
-@shared_task(name=TASK, base=_EvaluationTask, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
+@shared_task(name=TASK, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
 def evaluate_bundle(self: Task, *, version: int, ids: list[str]) -> None:
     """Evaluates what a doorbell names, together; one that fails does not harm the others."""
     if version > MESSAGE_VERSION:
@@ -48,34 +35,25 @@ def evaluate_bundle(self: Task, *, version: int, ids: list[str]) -> None:
     _attempts(self.request.hostname).run([uuid.UUID(text) for text in ids])
 
 
-def record_crash(ids: list[uuid.UUID], *, worker: str) -> None:
-    """Counts a crash against what the dead process was computing, and wakes the controller."""
-    settings = Settings.load()
-    engine = connect(settings.require_database_url(), application="worker", pool_size=1)
-    try:
-        with UnitOfWork(engine) as work:
-            n_blamed = work.evaluations.record_crash(ids, worker=worker, limit=settings.crash_limit)
-            work.ring()
-            work.commit()
-        log.warning("process_died", worker=worker, evaluation_ids=[str(one) for one in ids], n_blamed=n_blamed)
-    except DBAPIError as failure:
-        if not is_transient(failure):
-            raise
-        log.warning("crash_not_recorded", worker=worker, error=str(failure))
-    finally:
-        engine.dispose()
-
-
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _prepare_process(**_: Any) -> None:
+    # The kernel kills this process with its parent, but only from the moment on at which Celery has asked for that.
+    if os.getppid() != current_process()._parent_pid:
+        os._exit(1)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
     # As many processes as slots, so one thread each: more would only fight over the cores.
     torch.set_num_threads(1)
     _attempts.cache_clear()
+    _board().clear()  # of a dead process that had this one's id
 
 
 @cache
 def _attempts(worker: str) -> Attempts:
     settings = Settings.load()
-    return Attempts(
-        connect(settings.require_database_url(), application=f"worker-{worker}", pool_size=2), settings, worker=worker
-    )
+    engine = connect(settings.require_database_url(), application=f"worker-{worker}", pool_size=1)
+    return Attempts(engine, settings, worker=worker, board=_board())
+
+
+def _board() -> Board:
+    return Board(Path(current_app.conf[BOARD]))

@@ -111,11 +111,11 @@ class Evaluations:
             row.back()
         return len(mine)
 
-    def crash(self, keys: Iterable[Key], worker: str, limit: int) -> int:
-        mine = [self.rows[key] for key in keys if self.rows[key].state == "running" and self.rows[key].worker == worker]
-        for row in mine:
-            row.blame("crash_count", "crashed", limit)
-        return len(mine)
+    def crash(self, claims: Iterable[Held], limit: int) -> int:
+        still = {held.key for held in claims if self.holds(held)}
+        for key in still:
+            self.rows[key].blame("crash_count", "crashed", limit)
+        return len(still)
 
     def sweep_lost(self, limit: int) -> int:
         lost = [row for row in self.rows.values() if row.lease_until is not None and row.lease_until < self.now]

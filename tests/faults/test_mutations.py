@@ -102,9 +102,7 @@ def without_lock(self: Searches, *, worker_timeout_s: float) -> Search | None:
     return self._session.scalar(statement.order_by(Search.advanced_at.asc().nulls_first(), Search.id).limit(1))
 
 
-def test_two_controllers_spoil_a_search_without_its_lock(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_controllers_spoil_a_search_without_its_lock(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     simulator.learn(SCENARIO["plain"])
     monkeypatch.setattr(Searches, "take_movable", without_lock)
     assert "I4: " in violations(simulator, "plain")

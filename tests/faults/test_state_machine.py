@@ -130,7 +130,8 @@ class Machine(RuleBasedStateMachine):
         with self.work() as work:
             found = work.evaluations.renew([claim for claim, _ in chosen], lease_s=LEASE_S)
             work.commit()
-        assert found == {self.ids[key] for key in self.model.renew([held for _, held in chosen], LEASE_S)}
+        still = self.model.renew([held for _, held in chosen], LEASE_S)
+        assert {one.evaluation_id for one in found} == {self.ids[key] for key in still}
 
     @precondition(lambda self: self.held)
     @rule(pick=st.integers(0, 5), is_good=st.booleans())
@@ -152,14 +153,15 @@ class Machine(RuleBasedStateMachine):
             work.commit()
         assert n == self.model.release(worker)
 
-    @precondition(lambda self: self.ids)
-    @rule(picks=picks, worker=workers)
-    def crash(self, picks: list[int], worker: str) -> None:
-        keys = self.some(picks)
+    @precondition(lambda self: self.held)
+    @rule(picks=picks)
+    def crash(self, picks: list[int]) -> None:
+        chosen = self.claims(picks)
         with self.work() as work:
-            n = work.evaluations.record_crash([self.ids[key] for key in keys], worker=worker, limit=CRASH_LIMIT)
+            shown = [claim.token for claim, _ in chosen]
+            n = work.evaluations.record_crash(shown, limit=CRASH_LIMIT, how="it was tested")
             work.commit()
-        assert n == self.model.crash(keys, worker, CRASH_LIMIT)
+        assert n == self.model.crash([held for _, held in chosen], CRASH_LIMIT)
 
     @rule()
     def sweep(self) -> None:

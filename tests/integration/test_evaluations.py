@@ -151,20 +151,21 @@ def test_a_held_lease_is_left_alone(work: UnitOfWork, evaluation_id: uuid.UUID) 
 def test_an_evaluation_that_keeps_killing_its_process_fails_with_the_reason(
     work: UnitOfWork, evaluation_id: uuid.UUID
 ) -> None:
-    for _ in range(3):
-        must_claim(work, evaluation_id)
-        with work:
-            assert work.evaluations.record_crash([evaluation_id], worker="w", limit=3) == 1
-            work.commit()
+    for how in ("it was killed by SIGSEGV", "nobody saw how", "it exited with status 7"):
+        crash(work, [evaluation_id], how=how)
     found = row(work, evaluation_id)
     assert (found.state, found.crash_count) == (EvaluationState.FAILED, 3)
-    assert found.error == {"class": "crashed", "message": "its process died 3 times"}
+    message = "its process died 3 times; the last time it exited with status 7"
+    assert found.error == {"class": "crashed", "message": message}
 
 
-def test_a_crash_of_one_worker_does_not_blame_what_another_computes(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
-    must_claim(work, evaluation_id, worker="other")
+def test_a_crash_does_not_blame_a_later_attempt(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    early = must_claim(work, evaluation_id)
+    expire(work)
+    sweep(work)
+    must_claim(work, evaluation_id)
     with work:
-        assert work.evaluations.record_crash([evaluation_id], worker="w", limit=3) == 0
+        assert work.evaluations.record_crash([early], limit=3, how="nobody saw how") == 0
 
 
 def test_a_worker_that_leaves_gives_its_evaluations_back_without_blame(
@@ -307,7 +308,7 @@ def test_of_a_bundle_only_the_claims_that_hold_are_renewed(work: UnitOfWork) -> 
     claims = claim_all(work, ids)
     with work:
         work.evaluations.succeed(claims[0], {})
-        assert work.evaluations.renew(claims, lease_s=60) == set(ids[1:])
+        assert work.evaluations.renew(claims, lease_s=60) == {one.token for one in claims[1:]}
 
 
 def test_a_crash_blames_the_whole_bundle_and_only_the_one_that_goes_on_crashing_fails(work: UnitOfWork) -> None:
@@ -332,10 +333,10 @@ def test_a_crash_blames_the_whole_bundle_and_only_the_one_that_goes_on_crashing_
     assert [row(work, one).state for one in (poison, *others)] == ["failed", "succeeded", "succeeded"]
 
 
-def crash(work: UnitOfWork, ids: list[uuid.UUID]) -> None:
-    claim_all(work, ids)
+def crash(work: UnitOfWork, ids: list[uuid.UUID], *, how: str = "nobody saw how") -> None:
+    claims = claim_all(work, ids)
     with work:
-        work.evaluations.record_crash(ids, worker="w", limit=3)
+        assert work.evaluations.record_crash(claims, limit=3, how=how) == len(ids)
         work.commit()
 
 

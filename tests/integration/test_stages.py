@@ -202,13 +202,14 @@ def test_a_quarantined_stage_fails_its_candidate(engine: Engine) -> None:
     poison, *others = pending(engine)
     for _ in range(3):
         with UnitOfWork(engine) as work:
-            work.evaluations.claim([poison.id], worker="w", lease_s=60)
-            work.evaluations.record_crash([poison.id], worker="w", limit=3)
+            claims = work.evaluations.claim([poison.id], worker="w", lease_s=60)
+            work.evaluations.record_crash(claims, limit=3, how="it was killed by SIGSEGV")
             work.commit()
     settle(engine, others)
     search = run(engine, search)
     (failed,) = [one for one in candidates(engine, search) if one.state == CandidateState.FAILED]
-    assert failed.error == {"class": "crashed", "message": "its process died 3 times"}
+    message = "its process died 3 times; the last time it was killed by SIGSEGV"
+    assert failed.error == {"class": "crashed", "message": message}
     assert (search.state, search.n_settled) == (SearchState.FINISHED, 4)
 
 

@@ -2,8 +2,7 @@
 
 import functools
 import math
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from faults.simulation.actors import Actor
@@ -13,7 +12,7 @@ from faults.simulation.scenarios import Scenario
 from faults.simulation.world import SETTINGS, World
 
 from models import UnitOfWork, is_transient
-from models.evaluations import Claim
+from models.evaluations import Claim, Token
 from worker.attempt import Attempts, LeaseLost
 from worker.controller import control
 from worker.dispatch import Dispatcher
@@ -23,6 +22,7 @@ from worker.outcomes import Outcome
 _SLOTS: Final = {"w1": 2, "w2": 1, "w3": 1}
 _CONTROLLERS: Final = ("c1", "c2")
 _BEAT_S: Final = 5.0
+_RETRY_S: Final = 2.0
 
 
 class Bell:
@@ -153,7 +153,7 @@ class Worker:
     def terminate(self) -> Actor:
         """Ends its processes in order (SIGTERM), and returns the one that puts back what they held."""
         self.kill()
-        return Actor(f"{self.name} leaving", functools.partial(self._once, self._leave))
+        return Actor(f"{self.name} leaving", self._leave)
 
     def replace_dead(self) -> None:
         """Blames what dead processes of the pool computed, and starts new ones: what a parent does."""
@@ -162,29 +162,35 @@ class Worker:
         for place, slot in enumerate(self.slots):
             if slot.actor.is_dead:
                 self.slots[place] = self._slot()
-                ids = [] if slot.doorbell is None else list(slot.doorbell.ids)
-                self.world.trace.fault("child died", worker=self.name, ids=ids)
-                blame = functools.partial(self._once, functools.partial(self._blame, ids))
-                self.mourning.append(Actor(f"{self.name} mourning", blame))
+                shown = [claim.token for claim in slot.claims]
+                self.world.trace.fault("child died", worker=self.name, computing=[one.evaluation_id for one in shown])
+                self.mourning.append(Actor(f"{self.name} mourning", functools.partial(self._blame, shown)))
         self.mourning = [actor for actor in self.mourning if not actor.is_dead]
 
-    def _once(self, change: Callable[[UnitOfWork], None]) -> None:
+    def _leave(self) -> None:
         try:
             with UnitOfWork(self.world.engine) as work:
-                change(work)
+                work.workers.stop(self.name)
+                work.evaluations.release(self.name)
                 work.ring()
                 work.commit()
         except Exception as failure:
             if not is_transient(failure):
                 raise
-            self.world.trace.note("gives up", error=failure)
+            self.world.trace.note("leaves silently")
 
-    def _leave(self, work: UnitOfWork) -> None:
-        work.evaluations.release(self.name)
-        work.workers.stop(self.name)
-
-    def _blame(self, ids: list[uuid.UUID], work: UnitOfWork) -> None:
-        work.evaluations.record_crash(ids, worker=self.name, limit=SETTINGS.crash_limit)
+    def _blame(self, shown: list[Token]) -> None:
+        while shown:
+            try:
+                with UnitOfWork(self.world.engine) as work:
+                    work.evaluations.record_crash(shown, limit=SETTINGS.crash_limit, how="it was simulated")
+                    work.ring()
+                    work.commit()
+                    return
+            except Exception as failure:
+                if not is_transient(failure):
+                    raise
+                self.world.rest(_RETRY_S)
 
     def _beat(self) -> None:
         is_registered = False
@@ -195,30 +201,31 @@ class Worker:
                         work.workers.beat(self.name)
                     else:
                         self._register(work)
-                    lost = self._renew(work)
                     work.commit()
                 is_registered = True
-                for slot in lost:
-                    slot.is_abandoned = True
+                self._renew()
             except Exception as failure:
                 if not is_transient(failure):
                     raise
             self.world.rest(_BEAT_S)
 
     def _register(self, work: UnitOfWork) -> None:
-        work.evaluations.release(self.name)
         about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": self.scenario.calibration}
         work.workers.register(self.name, device="cpu", n_slots=self._n_slots, **about)
+        work.evaluations.release(self.name)
         work.ring()
 
-    def _renew(self, work: UnitOfWork) -> list[Slot]:
-        lost = []
-        for slot in self.slots:
-            if slot.claims and not slot.actor.is_dead:
-                held = work.evaluations.renew(slot.claims, lease_s=SETTINGS.lease_s)
-                if not held:
-                    lost.append(slot)
-        return lost
+    def _renew(self) -> None:
+        at_work = [slot for slot in self.slots if slot.claims and not slot.actor.is_dead]
+        shown = {claim.token for slot in at_work for claim in slot.claims}
+        if not shown:
+            return
+        with UnitOfWork(self.world.engine) as work:
+            held = work.evaluations.renew(shown, lease_s=SETTINGS.lease_s)
+            work.commit()
+        for slot in at_work:
+            if held.isdisjoint(claim.token for claim in slot.claims):
+                slot.is_abandoned = True
 
 
 def make_controllers(world: World) -> list[Controller]:

@@ -15,9 +15,8 @@ from sqlalchemy import Engine
 from config.settings import Settings
 from worker.fault_points import FaultPoint
 
-#: Leases are renewed by the simulated parent of a worker, never by a thread on the real clock. A schedule may lose an
-#: innocent evaluation more often than the usual limit of losses allows.
-SETTINGS: Final = Settings(renew_s=1e6, lost_limit=100)
+#: A schedule may lose an innocent evaluation more often than the usual limit of losses allows.
+SETTINGS: Final = Settings(lost_limit=100)
 
 
 class World:
