@@ -3,11 +3,12 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, or_, select, text, union_all
+from sqlalchemy import ColumnElement, case, func, select, text, union_all
 from sqlalchemy.orm import Session
 
 from models.audit import MOST_SHOWN, Rows, behind
-from models.states import CONFIRMATION_OPEN, EVALUATION_OPEN, SEARCH_OPEN, CandidateState, EvaluationState
+from models.evaluations import is_waited_for
+from models.states import CONFIRMATION_OPEN, EVALUATION_OPEN, SEARCH_OPEN, EvaluationState
 from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search, Stage, Worker
 from models.workers import is_live
 
@@ -47,7 +48,7 @@ class Arrears:
             grace_s,
             behind(search_id),
             Evaluation.state == EvaluationState.CANCELLED,
-            _is_waited_for(),
+            is_waited_for(),
         )
 
     def unwanted(self, search_id: uuid.UUID | None, *, grace_s: float) -> Rows:
@@ -77,7 +78,7 @@ class Arrears:
             grace_s,
             behind(search_id),
             Evaluation.state.in_(EVALUATION_OPEN),
-            ~_is_waited_for(),
+            ~is_waited_for(),
         )
 
     def queues(self, *, worker_timeout_s: float) -> Rows:
@@ -122,15 +123,3 @@ class Arrears:
         age_s = func.extract("epoch", func.now() - since)
         statement = select(Evaluation.id, about, age_s.label("seconds")).where(*conditions, age_s > longer_than_s)
         return self._session.execute(statement.order_by(Evaluation.id).limit(MOST_SHOWN)).all()
-
-
-def _is_waited_for() -> ColumnElement[bool]:
-    # A stage, too, waits in the state of that name.
-    return or_(
-        *(
-            select(owner.evaluation_id)
-            .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
-            .exists()
-            for owner in (Candidate, Stage, ConfirmationMember)
-        )
-    )

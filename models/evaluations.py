@@ -355,17 +355,13 @@ class Evaluations:
         return self._cancel(Evaluation.id.in_(mine))
 
     def _cancel(self, mine: ColumnElement[bool]) -> int:
-        # A stage, too, waits in the state of that name.
-        waiting = (
-            select(owner.evaluation_id)
-            .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
-            .exists()
-            for owner in (Candidate, Stage, ConfirmationMember)
-        )
+        # One after the other, and by a statement of its own, so that the next one sees what was cancelled before: two
+        # searches that end at once would each leave what they share to the other.
+        self._session.execute(select(func.pg_advisory_xact_lock(func.hashtext("cancel"))))
         changed = self._change(
             mine,
             Evaluation.state.in_(EVALUATION_OPEN),
-            ~or_(*waiting),
+            ~is_waited_for(),
             values={"state": EvaluationState.CANCELLED, "lease_expires_at": None, "finished_at": func.now()},
         )
         return len(changed)
@@ -437,6 +433,18 @@ class Evaluations:
 def _changing(*conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Update:
     locked = _locked(*conditions)
     return update(Evaluation).where(Evaluation.id.in_(select(locked.c.id)), *conditions).values(values)
+
+
+def is_waited_for() -> ColumnElement[bool]:
+    """Returns the condition under which a candidate, a stage or a confirmation waits for an evaluation."""
+    # A stage, too, waits in the state of that name.
+    waiting = (
+        select(owner.evaluation_id)
+        .where(owner.evaluation_id == Evaluation.id, owner.state == CandidateState.WAITING)
+        .exists()
+        for owner in (Candidate, Stage, ConfirmationMember)
+    )
+    return or_(*waiting)
 
 
 def _locked(*conditions: ColumnElement[bool]) -> CTE:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from made_up import EPOCHS, SETTINGS, SPEC, advance_all, candidates, never, pending, reload, run, settle, submit
+from processes import wait_until
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import InternalError
 
@@ -129,6 +130,38 @@ def test_nothing_is_wrong_while_searches_run_beside_the_check(engine: Engine) ->
     server.join()
     assert [one.violations for one in found] == [()] * len(found)
     assert [reload(engine, one).state for one in searches] == [SearchState.FINISHED] * 2
+
+
+def test_two_searches_that_are_cancelled_at_once_leave_nothing_that_both_had_asked_for(engine: Engine) -> None:
+    searches = [submit(engine, **AT_ONCE) for _ in range(2)]
+    advance_all(engine)
+
+    def end(work: UnitOfWork, search: Search) -> None:
+        locked = work.searches.lock(DEFAULT_TEAM_ID, search.id)
+        assert locked is not None
+        work.searches.end(locked, SearchState.CANCELLED, "cancelled on request")
+        work.evaluations.cancel_unwanted(search.id)
+
+    def end_the_other() -> None:
+        with UnitOfWork(engine) as work:
+            end(work, searches[1])
+            work.commit()
+
+    def is_waiting() -> bool:
+        with engine.connect() as connection:
+            return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    other = threading.Thread(target=end_the_other)
+    with UnitOfWork(engine) as work:
+        end(work, searches[0])
+        other.start()
+        wait_until(lambda: is_waiting() or not other.is_alive(), "the other search")
+        work.commit()
+    other.join()
+    assert pending(engine) == []
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE searches SET finished_at = now() - interval '1 day'"))
+    assert look(engine).violations == ()
 
 
 def test_a_check_sees_one_moment_and_writes_nothing(engine: Engine) -> None:
