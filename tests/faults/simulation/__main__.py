@@ -1,4 +1,4 @@
-"""Runs schedules by number: `python -m faults.simulation --schedules 10000`, or `--seed 1234` to see one again."""
+"""Runs schedules of faults by number, and says which of them broke something."""
 
 import argparse
 import itertools
@@ -25,10 +25,12 @@ _MOST_FAILURES: Final = 5
 def main() -> int:
     """Returns 0 if no schedule broke anything."""
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
-    parser.add_argument("--schedules", type=_positive, default=1000, help="how many (SCHEDULES)")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first (FIRST)")
-    parser.add_argument("--seed", type=int, help="run this one, and print its trace (SEED)")
-    parser.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="processes (JOBS)")
+    parser.add_argument("--schedules", type=_positive, default=1000, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first")
+    parser.add_argument("--seed", type=int, help="run this one, and print its trace")
+    parser.add_argument(
+        "--jobs", type=_positive, default=os.cpu_count() or 1, help="processes with databases of their own"
+    )
     chosen = parser.parse_args()
     if chosen.seed is not None:
         return _replay(chosen.seed)

@@ -60,12 +60,12 @@ def connect_through(passage: Passage, clock: Clock, url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(_SET_CLOCK, (clock.timestamp,))
+        # Past SQLAlchemy, for there are more transactions than anything else.
+        connection.connection.driver_connection.execute(_SET_CLOCK, (clock.timestamp,))  # type: ignore[union-attr]  # psycopg's
 
     @event.listens_for(engine, "before_cursor_execute")
     def _before(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement != _SET_CLOCK:
-            passage.before_statement(statement)
+        passage.before_statement(statement)
 
     @event.listens_for(engine, "commit")
     def _commit(connection: Connection) -> None:

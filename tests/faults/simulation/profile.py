@@ -2,11 +2,30 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from faults.simulation.bus import Troubles
 
-_ON = 0.5  #: share of schedules in which a kind of fault occurs at all
+_ON: Final = 0.5  #: share of schedules in which a kind of fault occurs at all
+
+#: What is no fault: processes get their turns, messages arrive, time passes.
+USUAL: Final = {"run": 30.0, "deliver": 12.0, "wait": 6.0, "request": 4.0, "start": 4.0}
+
+#: Weights of what goes wrong between turns, from and to; `thaw` ends a `freeze`.
+FAULTS: Final = {
+    "stall": (0.1, 0.6),
+    "kill controller": (0.2, 2.0),
+    "kill worker": (0.1, 1.0),
+    "crash": (0.2, 1.5),
+    "terminate": (0.1, 1.0),
+    "freeze": (0.2, 1.0),
+    "thaw": (0.2, 1.0),
+    "lose": (0.2, 1.5),
+    "double": (0.2, 1.5),
+    "flush": (0.05, 0.4),
+    "broker": (0.2, 1.0),
+    "database": (0.05, 0.4),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +54,8 @@ class Profile:
             unknown_commit=maybe(0.01, 0.1),
             troubles=Troubles(lost=maybe(0.02, 0.4), doubled=maybe(0.02, 0.5), refused=maybe(0.02, 0.3)),
             weights={
-                "run": 30.0,
-                "deliver": 12.0,
-                "wait": 6.0,
-                "request": 4.0,
-                "start": 4.0,
-                "stall": maybe(0.1, 0.6),
-                "kill controller": maybe(0.2, 2.0),
-                "kill worker": maybe(0.1, 1.0),
-                "crash": maybe(0.2, 1.5),
-                "terminate": maybe(0.1, 1.0),
-                "freeze": maybe(0.2, 1.0),
-                "thaw": 0.5,
-                "lose": maybe(0.2, 1.5),
-                "double": maybe(0.2, 1.5),
-                "flush": maybe(0.05, 0.4),
-                "broker": maybe(0.2, 1.0),
-                "database": maybe(0.05, 0.4),
+                **USUAL,
+                **{name: maybe(*bounds) for name, bounds in FAULTS.items()},
             },
             n_steps=rng.randint(40, 220),
         )

@@ -38,13 +38,14 @@ class Scenario:
         return calibration(bundles=self.bundles).to_json()
 
 
-_SMALL: Final = {**SPEC, "training": {"epochs": 20}, "algorithm": {"population": 4, "generations": 3}}
+_PLAIN: Final = {**SPEC, "training": {"epochs": 20}, "algorithm": {"population": 4, "generations": 3}}
+_SMALL: Final = {**_PLAIN, "algorithm": {"population": 4, "generations": 2}}
 _STAGED: Final = {
     **SPEC,
     "training": {"epochs": 20, "stages": {"epochs": [0, 5]}},
     "algorithm": {"population": 4, "generations": 2, "reevaluate": {"factor": 2, "rounds": 2}},
 }
-_BUDGET: Final = {**_SMALL, "budget": {"evaluations": 7}}
+_BUDGET: Final = {**_PLAIN, "budget": {"evaluations": 7}}
 _BUNDLED: Final = {**_SMALL, "engine": "auto", "space": {**SPEC["space"], "qubits": [2, 3]}}
 _GRID: Final = {
     **_SMALL,
@@ -54,7 +55,7 @@ _GRID: Final = {
 _CONFIRMED: Final = {**_SMALL, "algorithm": {"population": 4, "generations": 1}}
 
 SCENARIOS: Final = (
-    Scenario("plain", (Request(_SMALL),)),
+    Scenario("plain", (Request(_PLAIN),)),
     Scenario("staged", (Request(_STAGED),)),
     Scenario("shared", (Request(_SMALL), Request(_SMALL), Request(_SMALL, team=1))),
     Scenario("cancelled", (Request(_SMALL), Request(_SMALL, is_cancelled=True))),

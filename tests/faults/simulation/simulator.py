@@ -41,13 +41,19 @@ class Simulator:
         self._expected: dict[str, tuple[Outcome, ...]] = {}
         self._n_run = 0
 
-    def run(self, seed: int, *, scenario: Scenario | None = None) -> Report:
-        """Returns what came of the schedule of a seed, which says what is asked for, too, unless it is given."""
+    def run(self, seed: int, *, scenario: Scenario | None = None, profile: Profile | None = None) -> Report:
+        """Returns what came of the schedule of a seed.
+
+        Args:
+            seed: of all that is left to chance.
+            scenario: what is asked for; by default the seed says that, too.
+            profile: what goes wrong, likewise.
+        """
         rng = random.Random(seed)
         drawn = SCENARIOS[rng.randrange(len(SCENARIOS))]
         scenario = scenario or drawn
         self.learn(scenario)
-        return self._run(seed, scenario, rng, Profile.draw(rng))
+        return self._run(seed, scenario, rng, profile or Profile.draw(rng))
 
     def learn(self, scenario: Scenario) -> None:
         """Finds out how the searches of a scenario come out when nothing goes wrong."""

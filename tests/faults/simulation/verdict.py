@@ -94,13 +94,8 @@ def leftovers(engine: Engine, callers: list[Caller]) -> list[str]:
     with UnitOfWork(engine) as work:
         n_running = work.session.scalar(select(func.count()).where(Evaluation.state.in_(EVALUATION_OPEN)))
         n_searches = work.session.scalar(select(func.count()).select_from(Search))
-        key = (Evaluation.team_id, Evaluation.genome_digest, Evaluation.protocol_digest)
-        twice = select(func.count()).select_from(select(*key).group_by(*key).having(func.count() > 1).subquery())
-        n_twice = work.session.scalar(twice)
     if n_running:
         problems.append(f"I7: {n_running} evaluations are open though all searches have ended")
     if n_searches != len(callers):
         problems.append(f"I1: {n_searches} searches were made of {len(callers)} requests")
-    if n_twice:
-        problems.append(f"I1: {n_twice} genomes have two evaluations under one protocol of one team")
     return problems
