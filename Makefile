@@ -10,9 +10,11 @@ BENCH := out/venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 HOME_OF_DEMO := out/demo
 ARGS ?=
+SCHEDULES ?= 1000
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test chaos study bench-engine templates
+.PHONY: help install demo serve check test chaos simulate study bench-engine templates
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +42,9 @@ chaos: check ## Kill real processes for some forty minutes, and write docs/relia
 	@rm -f out/recoveries.json
 	$(BIN)/python -m pytest tests/faults --chaos --repeats 20 $(ARGS)
 	@PYTHONPATH=tests $(BIN)/python -m faults.reliability
+
+simulate: $(STAMP) ## Run seeded schedules of faults in one thread (SCHEDULES=10000, or SEED=1234 to see one again)
+	@PYTHONPATH=tests $(BIN)/python -m faults.simulation $(if $(SEED),--seed $(SEED),--schedules $(SCHEDULES)) $(ARGS)
 
 study: $(STAMP) ## Ask both questions of the paper again, and write docs/study.md
 	@mkdir -p out

@@ -1,8 +1,10 @@
 """The controller's loop. It may be killed at any point, and any number may run: all it knows is in the database."""
 
+import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
@@ -46,7 +48,7 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
         dispatcher = Dispatcher(engine, make_app(settings), settings, reach=reach)
         presence = ControllerPresence(engine, dispatcher, settings)
         log.info("controller_started")
-        _loop(engine, bell, dispatcher, presence, settings, stop, reach)
+        control(engine, bell, dispatcher, presence, settings, stop, reach=reach)
         presence.leave()
         bell.close()
     log.info("controller_stopped")
@@ -110,16 +112,30 @@ def confirm_one(engine: Engine, *, reach: Reach = unharmed) -> bool:
     return True
 
 
-def _loop(
+def control(
     engine: Engine,
     bell: Bell,
     dispatcher: Dispatcher,
     presence: ControllerPresence,
     settings: Settings,
     stop: threading.Event,
-    reach: Reach,
+    *,
+    reach: Reach = unharmed,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    swept_at = 0.0
+    """Advances, dispatches and sweeps until told to stop, whether the database answers or not.
+
+    Args:
+        engine: of the database.
+        bell: what to wait for when nothing can move.
+        dispatcher: over the same database.
+        presence: likewise; it beats once in each round.
+        settings: how long to wait at most, and what counts as lost.
+        stop: set to end after the step under way.
+        reach: called at each fault point.
+        monotonic: the clock by which it is time to sweep again.
+    """
+    swept_at = -math.inf
     while not stop.is_set():
         try:
             while not stop.is_set() and (
@@ -127,9 +143,9 @@ def _loop(
             ):
                 pass
             dispatcher.run()
-            if time.monotonic() - swept_at > _SWEEP_EVERY_S:
+            if monotonic() - swept_at > _SWEEP_EVERY_S:
                 sweep(engine, settings, reach=reach)
-                swept_at = time.monotonic()
+                swept_at = monotonic()
             presence.beat()
             bell.wait(settings.poll_s)
         except Exception as failure:

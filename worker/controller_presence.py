@@ -1,8 +1,10 @@
 """A controller makes itself known: that it lives, and whether it reaches the broker, which the API never asks."""
 
+import math
 import os
 import socket
 import time
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Engine
@@ -18,12 +20,21 @@ log = structlog.get_logger()
 class ControllerPresence:
     """Beats from the controller's own loop: one that hangs does not count as live."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        *,
+        name: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
         self._period_s = settings.renew_s
-        self._name = f"{os.getpid()}@{socket.gethostname()}"
-        self._beaten_at = -self._period_s
+        self._name = name or f"{os.getpid()}@{socket.gethostname()}"
+        self._monotonic = monotonic
+        self._beaten_at = -math.inf
 
     def beat(self) -> None:
         """Says that the controller lives, and what it sees of the broker, if it is time to.
@@ -31,13 +42,13 @@ class ControllerPresence:
         Raises:
             DBAPIError: the database cannot be reached.
         """
-        if time.monotonic() - self._beaten_at < self._period_s:
+        if self._monotonic() - self._beaten_at < self._period_s:
             return
         broker_error = self._dispatcher.check_broker()
         with UnitOfWork(self._engine) as work:
             work.controllers.beat(self._name, broker_error=broker_error)
             work.commit()
-        self._beaten_at = time.monotonic()
+        self._beaten_at = self._monotonic()
 
     def leave(self) -> None:
         """Takes the controller off the list, if the database answers."""
