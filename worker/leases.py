@@ -77,7 +77,7 @@ class LeaseKeeper:
         self._processes = processes
         self._memory_limit_bytes = memory_limit_bytes
         self._is_leaving = is_leaving
-        self._known: dict[int, PoolProcess] = {}
+        self._known: list[PoolProcess] = []
         self._current: set[int] = set()
         self._lost_at: dict[tuple[Token, ...], float] = {}
         self._dead: set[Shown] = set()
@@ -119,10 +119,11 @@ class LeaseKeeper:
     def _read(self) -> list[Shown]:
         # The board first: who is on it has been in the pool.
         board = self._board.read()
-        current = {process.pid: process for process in self._processes() if process.pid is not None}
-        # The pool forgets who died; the board does not.
-        known = {shown.pid: self._known[shown.pid] for shown in board if shown.pid in self._known}
-        self._known, self._current = known | current, set(current)
+        current = list(self._processes())
+        # The pool forgets who died; the board does not. Of one that is just being started, the id is not known yet.
+        on_board = {shown.pid for shown in board}
+        self._known = [*current, *(one for one in self._known if one.pid in on_board and one not in current)]
+        self._current = {process.pid for process in current if process.pid is not None}
         return board
 
     def _is_dead(self, pid: int) -> bool:
@@ -161,8 +162,7 @@ class LeaseKeeper:
                 if seen is not None:
                     return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
             return None
-        process = self._known.get(pid)
-        return None if process is None else process.exitcode
+        return next((process.exitcode for process in self._known if process.pid == pid), None)
 
     def _kill(self, shown: Shown, reason: str) -> None:
         with _stopped(self._board, shown) as process:

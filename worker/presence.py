@@ -23,11 +23,18 @@ _LOOK_S: Final = 0.5
 #: Held while the thread works, and while this process forks: what another thread has locked at that moment, deep in a
 #: library, stays locked in the new process for ever.
 _WORK_OR_FORK: Final = threading.Lock()
-os.register_at_fork(
-    before=_WORK_OR_FORK.acquire,
-    after_in_parent=_WORK_OR_FORK.release,
-    after_in_child=_WORK_OR_FORK.release,
-)
+
+#: Wakes the thread. A new process may die of its first evaluation before the next look, and only who has seen it can
+#: tell how.
+_AWAKE: Final = threading.Event()
+
+
+def _after_fork() -> None:
+    _WORK_OR_FORK.release()
+    _AWAKE.set()
+
+
+os.register_at_fork(before=_WORK_OR_FORK.acquire, after_in_parent=_after_fork, after_in_child=_WORK_OR_FORK.release)
 
 
 class Presence:
@@ -78,6 +85,7 @@ class Presence:
         Claims that are under way are waited for, and put back; no later one is granted.
         """
         self._left.set()
+        _AWAKE.set()
         if self._thread is not threading.current_thread():
             self._thread.join()
         try:
@@ -107,7 +115,9 @@ class Presence:
                     self._beat()
                     beat_at = time.monotonic() + self._settings.renew_s
                 self._keeper.look()
-            if self._left.wait(min(_LOOK_S, self._settings.renew_s)):
+            _AWAKE.wait(min(_LOOK_S, self._settings.renew_s))
+            _AWAKE.clear()
+            if self._left.is_set():
                 return
 
     def _beat(self) -> None:

@@ -97,7 +97,8 @@ def test_a_launcher_killed_at_any_moment_starts_again_and_goes_on(start: Start) 
         assert launch.survivors() == [], moment.name
         assert "Traceback" not in launch.output, moment.name
     assert [line for process in psutil.process_iter() if str(last.home) in (line := command_line(process))] == []
-    assert {path.name for path in (last.home / "postgres").iterdir()} == {"data", "hba.conf", "ident.conf", "run"}
+    left = {path.name for path in (last.home / "postgres").iterdir()}
+    assert left - {"run"} == {"data", "hba.conf", "ident.conf"}  # a long path has its socket elsewhere
     n_launched = len(rows(last.home, "SELECT id FROM launched"))
     assert len(_MIGRATED) + len(_STOPPING) < n_launched <= len(MOMENTS)
 

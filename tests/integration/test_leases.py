@@ -36,10 +36,11 @@ class Process:
     """A process of a pool."""
 
     popen: subprocess.Popen[bytes]
+    is_started: bool = True
 
     @property
-    def pid(self) -> int:
-        return self.popen.pid
+    def pid(self) -> int | None:
+        return self.popen.pid if self.is_started else None
 
     @property
     def exitcode(self) -> int | None:
@@ -68,7 +69,7 @@ class Pool:
             "computing_since": None if for_s is None else time.monotonic() - for_s,
             "n_shares": n_shares or len(claims),
         }
-        (self.board.folder / str(process.pid)).write_text(json.dumps(shown))
+        (self.board.folder / str(process.popen.pid)).write_text(json.dumps(shown))
 
 
 @pytest.fixture
@@ -136,16 +137,16 @@ def n_expired(engine: Engine) -> int:
 
 
 def status(process: Process) -> str:
-    return psutil.Process(process.pid).status()
+    return psutil.Process(process.popen.pid).status()
 
 
 def stop(process: Process) -> None:
-    os.kill(process.pid, signal.SIGSTOP)
+    os.kill(process.popen.pid, signal.SIGSTOP)
     wait_until(lambda: status(process) == psutil.STATUS_STOPPED, "the process to stop")
 
 
 def end(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
-    os.kill(process.pid, number)
+    os.kill(process.popen.pid, number)
     process.popen.wait()
 
 
@@ -197,6 +198,22 @@ def test_what_a_dead_process_was_computing_is_blamed_with_how_it_died(
     assert counts(engine, ids[:3]) == [("failed", 3, 0), ("failed", 3, 0), ("running", 0, 0)]
     message = "its process died 3 times; the last time it was killed by SIGSEGV"
     assert rows(engine, ids[:1])[0].error == {"class": "crashed", "message": message}
+
+
+def test_how_a_process_died_is_known_that_was_only_seen_before_its_start(
+    engine: Engine, pool: Pool, settings: Settings, ids: list[uuid.UUID]
+) -> None:
+    process = pool.start()
+    process.is_started = False
+    keeper = keeper_of(engine, settings.model_copy(update={"crash_limit": 1}), pool)
+    keeper.look()
+    process.is_started = True
+    pool.show(process, claim(engine, ids[:1]))
+    end(process, signal.SIGSEGV)
+    pool.processes.remove(process)
+    keeper.look()
+    keeper.look()
+    assert "it was killed by SIGSEGV" in (rows(engine, ids[:1])[0].error or {})["message"]
 
 
 def test_a_death_that_the_pool_has_not_seen_yet_is_told_all_the_same(
@@ -284,7 +301,7 @@ def test_a_process_that_does_not_leave_what_it_has_lost_is_killed_and_the_next_a
     engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = pool.start("sh", "-c", "trap '' USR2; exec sleep 1000")
-    wait_until(lambda: psutil.Process(process.pid).name() == "sleep", "the process to ignore the signal")
+    wait_until(lambda: psutil.Process(process.popen.pid).name() == "sleep", "the process to ignore the signal")
     pool.show(process, claim(engine, ids[:1], lease_s=-1))
     assert n_expired(engine) == 1
     claim(engine, ids[:1])  # by somebody else

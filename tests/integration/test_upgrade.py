@@ -240,7 +240,7 @@ def test_a_doorbell_too_new_for_a_worker_changes_nothing_and_is_rung_again(engin
         work.commit()
     with capture_logs() as logs:
         evaluate_bundle(**{**message([str(evaluation.id)]), "version": MESSAGE_VERSION + 1})
-    assert [line["event"] for line in logs] == ["message_too_new"]
+    assert [line["event"] for line in logs] == ["message_refused"]
     assert state_of(engine, evaluation.id) == EvaluationState.DISPATCHED
     # Not at once, so that workers which cannot take it do not turn in circles with the controller.
     assert sweep(engine, settings) == 0
