@@ -782,7 +782,7 @@ FAULTS: dict[str, tuple[str, str, list[str], str]] = {
         "I7",
         "running",
         [
-            "INSERT INTO workers (name, device, n_slots, hardware, versions) VALUES ('w', 'cpu', 4, '{}', '{}')",
+            "INSERT INTO workers (name, device, n_slots, hardware, versions) VALUES ('deaf', 'cpu', 4, '{}', '{}')",
             "UPDATE evaluations SET state = 'dispatched', dispatched_at = now() - interval '121 s' "
             f"""WHERE {evaluation_of("state = 'waiting'", order="index DESC")}""",
         ],
