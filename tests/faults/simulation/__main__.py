@@ -18,6 +18,9 @@ from faults.simulation.simulator import Report, Simulator
 
 from hqnas.launcher.postgres import EmbeddedPostgres
 
+#: Schedules after which a run says how far it is.
+_TELL_EVERY: Final = 500
+
 #: Seeds that a failing run prints, before it stops.
 _MOST_FAILURES: Final = 5
 
@@ -68,18 +71,24 @@ def _run(first: int, n: int) -> int:
             scenarios[report.scenario] += 1
             n_lines += len(report.trace.lines)
             faults.update(report.trace.faults)
+            if scenarios.total() % _TELL_EVERY == 0:
+                _tell(f"{scenarios.total()} of {n} schedules from {first} on: {len(failures)} broke something")
             if report.violations:
                 failures.append(seed)
-                print(f"schedule {seed} ({report.scenario}): {_said(report)}; see it with make simulate SEED={seed}")
+                _tell(f"schedule {seed} ({report.scenario}): {_said(report)}; see it with make simulate SEED={seed}")
                 if len(failures) == _MOST_FAILURES:
                     break
         simulator.close()
-    n_run = sum(scenarios.values())
+    n_run = scenarios.total()
     seconds = time.monotonic() - started
     print(f"{n_run} schedules from {first} on in {seconds:.0f} s: {len(failures)} broke something; {n_lines} events")
     print("   of", ", ".join(f"{name} {number}" for name, number in sorted(scenarios.items())))
     print("   with", ", ".join(f"{number} {name}" for name, number in sorted(faults.items())))
     return int(bool(failures))
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)  # a long run is watched, or written to a file
 
 
 def _in_parallel(first: int, n: int, jobs: int) -> int:

@@ -15,6 +15,8 @@ _N_CONNECTIONS: Final = 40
 #: A lock that is held is held by a process that stands still, so waiting for it would be for ever.
 _OPTIONS: Final = f"-csearch_path={SEARCH_PATH} -clock_timeout=1ms -cjit=off"
 
+_IMPATIENT: Final = "SET LOCAL lock_timeout = '1ms'"
+
 _SET_CLOCK: Final = "SELECT set_config('simulated.now', %s, true)"
 
 _EMPTIED: Final = (
@@ -63,9 +65,10 @@ def connect_through(passage: Passage, clock: Clock, url: str) -> Engine:
         # Past SQLAlchemy, for there are more transactions than anything else.
         connection.connection.driver_connection.execute(_SET_CLOCK, (clock.timestamp,))  # type: ignore[union-attr]  # psycopg's
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def _before(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def _before(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
         passage.before_statement(statement)
+        return _IMPATIENT if statement.startswith("SET LOCAL lock_timeout") else statement, parameters
 
     @event.listens_for(engine, "commit")
     def _commit(connection: Connection) -> None:
