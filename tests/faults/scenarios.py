@@ -81,6 +81,110 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
     ),
     Scenario(
+        "doorbell lost; FLUSHALL with 100 waiting; Redis killed and back empty",
+        (
+            Shown(BROKER + "test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
+            Shown(
+                BROKER + "test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+            Shown(
+                BROKER + "test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
+                "all run; what was being computed counts at its first attempt; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "Redis frozen 120 s, or down at start",
+        (
+            Shown(
+                BROKER + "test_dispatch_catches_up_after_two_minutes_without_a_broker",
+                "100 submissions answer 202, p99 within 100 ms; readiness is degraded; all finish. Measured: from the "
+                "broker's return to the next claim",
+                60,
+            ),
+            Shown(
+                BROKER + "test_a_broker_that_is_down_when_all_starts_is_waited_for",
+                "submissions answer 202; readiness is degraded; all finish. Measured: as above",
+                60,
+            ),
+            Shown(BROKER + "test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
+            Shown(BROKER + "test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
+        ),
+    ),
+    Scenario(
+        "connections to the broker silently dropped",
+        (
+            Shown(
+                BROKER + "test_connections_to_the_broker_that_die_silently_are_replaced",
+                "each worker takes something again; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "messages that are none, or of a newer version",
+        (
+            Shown(BROKER + "test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
+            Shown(
+                BROKER + "test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
+                "it runs; same front",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
+        "Postgres restarted `-m immediate` mid-run; connection cut around a COMMIT",
+        (
+            Shown(
+                POSTGRES + "test_a_postgres_that_crashes_mid_run_loses_nothing",
+                "503 with Retry-After meanwhile; no process ends; same front. Measured: from its return to evaluations "
+                "that begin and end again",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_submission_cut_around_its_commit_submits_once",
+                "503 with Retry-After; the same request again answers with the one search",
+            ),
+            Shown(
+                POSTGRES + "test_a_step_or_a_result_cut_around_its_commit_counts_once",
+                "nothing is told twice; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_silent_postgres_is_given_up_and_found_again",
+                "connections forgotten, all bytes swallowed, or the server frozen for 15 s: 503 meanwhile; same front",
+                60,
+            ),
+            Shown(
+                POSTGRES + "test_a_frozen_postgres_takes_no_thread_from_health",
+                "the process says that it lives while sixty requests wait",
+            ),
+        ),
+    ),
+    Scenario(
+        "pool exhausted; disk full",
+        (
+            Shown(
+                "tests/integration/test_api.py::test_a_request_that_gets_no_connection_answers_503",
+                "503 with Retry-After; the next request is served",
+            ),
+            Shown(
+                "tests/integration/test_api.py"
+                "::test_a_submission_that_the_database_cannot_take_now_answers_503_and_comes_through_later",
+                "503 with Retry-After and the reason, from the SQLSTATE",
+            ),
+            Shown(
+                POSTGRES + "test_a_full_disk_stops_writing_and_nothing_is_lost_once_there_is_room",
+                "503 meanwhile; workers keep their results; same front. On a file system of its own, which only root "
+                "can make",
+                60,
+            ),
+        ),
+    ),
+    Scenario(
         "controller SIGKILLed at each named step of a generation; two controllers at once",
         (
             Shown(
@@ -91,6 +195,20 @@ SCENARIOS: tuple[Scenario, ...] = (
             Shown(
                 CONTROLLERS + "test_two_controllers_at_once_tell_what_one_tells",
                 "every candidate, stage and front as one controller has them, though both are killed on the way",
+            ),
+        ),
+    ),
+    Scenario(
+        "resume with another pymoo/numpy major version or changed operators",
+        (
+            Shown(
+                "tests/integration/test_advance.py"
+                "::test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do",
+                "the search fails with both versions and what to do",
+            ),
+            Shown(
+                "tests/integration/test_advance.py::test_a_search_under_way_goes_on_after_a_smaller_upgrade",
+                "patch and minor releases change nothing",
             ),
         ),
     ),
@@ -166,6 +284,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
     ),
     Scenario(
+        "an old worker with the new schema",
+        (
+            Shown(
+                "tests/integration/test_upgrade.py"
+                "::test_a_worker_of_the_first_release_serves_todays_controller_to_the_same_front",
+                "both run, on one search, to the same front",
+            ),
+            Shown(
+                "tests/integration/test_upgrade.py::test_both_releases_fence_each_other",
+                "a late result of either touches no row of the other",
+            ),
+        ),
+    ),
+    Scenario(
         "launcher SIGKILLed on one machine, started again",
         (
             Shown(
@@ -174,6 +306,16 @@ SCENARIOS: tuple[Scenario, ...] = (
             Shown(
                 "tests/integration/test_launcher_kills.py::test_a_launch_after_a_kill_resumes_with_the_data",
                 "the data are there, and it goes on",
+            ),
+            Shown(
+                "tests/integration/test_launcher_moments.py"
+                "::test_a_launcher_killed_at_any_moment_starts_again_and_goes_on",
+                "killed at each named moment of starting, running and stopping: no traceback, nothing left behind",
+            ),
+            Shown(
+                "tests/integration/test_launcher_resumes.py"
+                "::test_a_search_goes_on_to_the_same_result_after_kills_of_everything",
+                "a search under way ends as undisturbed",
             ),
         ),
     ),
@@ -191,128 +333,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "webhook receiver down, slow",
         absent="hqnas has no webhooks yet",
-    ),
-)
-
-
-SCENARIOS += (
-    Scenario(
-        "doorbell lost; FLUSHALL with 100 waiting; Redis killed and back empty",
-        (
-            Shown(BROKER + "test_a_lost_doorbell_is_rung_again", "it runs; same front", 60),
-            Shown(
-                BROKER + "test_an_emptied_broker_with_a_hundred_waiting_loses_nothing",
-                "all run; what was being computed counts at its first attempt; same front",
-                60,
-            ),
-            Shown(
-                BROKER + "test_a_broker_that_was_killed_and_comes_back_empty_loses_nothing",
-                "all run; what was being computed counts at its first attempt; same front",
-                60,
-            ),
-        ),
-    ),
-    Scenario(
-        "Redis frozen 120 s, or down at start",
-        (
-            Shown(
-                BROKER + "test_dispatch_catches_up_after_two_minutes_without_a_broker",
-                "100 submissions answer 202, p99 within 100 ms; readiness is degraded; all finish. Measured: from the "
-                "broker's return to the next claim",
-                60,
-            ),
-            Shown(
-                BROKER + "test_a_broker_that_is_down_when_all_starts_is_waited_for",
-                "submissions answer 202; readiness is degraded; all finish. Measured: as above",
-                60,
-            ),
-            Shown(BROKER + "test_a_frozen_broker_holds_up_no_submission_and_is_told", "the same, for some seconds"),
-            Shown(BROKER + "test_workers_outlive_a_broker_that_refuses_commands", "the same workers; same front"),
-        ),
-    ),
-    Scenario(
-        "connections to the broker silently dropped",
-        (
-            Shown(
-                BROKER + "test_connections_to_the_broker_that_die_silently_are_replaced",
-                "each worker takes something again; same front",
-                60,
-            ),
-        ),
-    ),
-    Scenario(
-        "Postgres restarted `-m immediate` mid-run; connection cut around a COMMIT",
-        (
-            Shown(
-                POSTGRES + "test_a_postgres_that_crashes_mid_run_loses_nothing",
-                "503 with Retry-After meanwhile; no process ends; same front. Measured: from its return to evaluations "
-                "that begin and end again",
-                60,
-            ),
-            Shown(
-                POSTGRES + "test_a_submission_cut_around_its_commit_submits_once",
-                "503 with Retry-After; the same request again answers with the one search",
-            ),
-            Shown(
-                POSTGRES + "test_a_step_or_a_result_cut_around_its_commit_counts_once",
-                "nothing is told twice; same front",
-                60,
-            ),
-            Shown(
-                POSTGRES + "test_a_silent_postgres_is_given_up_and_found_again",
-                "connections forgotten, all bytes swallowed, or the server frozen for 15 s: 503 meanwhile; same front",
-                60,
-            ),
-            Shown(
-                POSTGRES + "test_a_frozen_postgres_takes_no_thread_from_health",
-                "the process says that it lives while sixty requests wait",
-            ),
-        ),
-    ),
-    Scenario(
-        "pool exhausted; disk full",
-        (
-            Shown(
-                "tests/integration/test_api.py::test_a_request_that_gets_no_connection_answers_503",
-                "503 with Retry-After; the next request is served",
-            ),
-            Shown(
-                "tests/integration/test_api.py"
-                "::test_a_submission_that_the_database_cannot_take_now_answers_503_and_comes_through_later",
-                "503 with Retry-After and the reason, from the SQLSTATE",
-            ),
-            Shown(
-                POSTGRES + "test_a_full_disk_stops_writing_and_nothing_is_lost_once_there_is_room",
-                "503 meanwhile; workers keep their results; same front. On a file system of its own, which only root "
-                "can make",
-                60,
-            ),
-        ),
-    ),
-    Scenario(
-        "resume with another pymoo/numpy major version or changed operators",
-        (
-            Shown(
-                "tests/integration/test_advance.py"
-                "::test_a_search_under_way_is_refused_by_other_operators_and_says_what_to_do",
-                "the search fails with both versions and what to do",
-            ),
-            Shown(
-                "tests/integration/test_advance.py::test_a_search_under_way_goes_on_after_a_smaller_upgrade",
-                "patch and minor releases change nothing",
-            ),
-        ),
-    ),
-    Scenario(
-        "messages that are none, or of a newer version",
-        (
-            Shown(BROKER + "test_workers_go_on_after_all_that_is_no_doorbell", "the same workers; same front"),
-            Shown(
-                BROKER + "test_a_doorbell_that_only_a_newer_worker_understands_is_rung_again",
-                "it runs; same front",
-                60,
-            ),
-        ),
     ),
 )
 
