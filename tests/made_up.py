@@ -6,7 +6,7 @@ is measured again comes out a little different, for its samples are others.
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,39 @@ def result_of(digest: str, protocol: dict[str, Any]) -> dict[str, Any]:
 
 
 Fails = Callable[[Evaluation], bool]
+
+
+def confirmed(accuracies: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Returns a result of a confirmation, from the test accuracies of each arm by seed."""
+    arms = {
+        arm: {
+            "parameters": 20,
+            "trained_parameters": 20,
+            "quantum_parameters": 4,
+            "two_qubit_gates": 1,
+            "hidden": None,
+            "is_void": False,
+            "trials": [
+                {
+                    "seed": seed,
+                    "epoch": 2,
+                    "validation_loss": 0.5,
+                    "test_accuracy": accuracy,
+                    "test_loss": 0.5,
+                    "error": None,
+                }
+                for seed, accuracy in enumerate(by_seed)
+            ],
+        }
+        for arm, by_seed in accuracies.items()
+    }
+    return {
+        "metric": {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]},
+        "rows": {"train": 90, "validation": 30, "test": 30},
+        "learning_rate": 0.1,
+        "arms": arms,
+        "engine": {"name": "made up"},
+    }
 
 
 def never(_: Evaluation) -> bool:

@@ -24,6 +24,20 @@ from hqnas.launcher.postgres import EmbeddedPostgres
 from models import connect, disposing
 from models.migrate import migrate
 
+#: Of evaluations that take no time to speak of.
+CHEAP: dict[str, Any] = {
+    "dataset": {"name": "iris"},
+    "space": {
+        "qubits": [1, 2],
+        "layers": [1, 2, 3],
+        "rotations": [["ry"], ["rz", "ry"], ["rx", "ry"]],
+        "learning_rate": {"min": 0.01, "max": 0.2, "log": True},
+    },
+    "training": {"epochs": 1, "batch_size": 128},
+    "metrics": {"expressibility": {"samples": 100}},
+    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
+}
+
 
 class RedisServer:
     """A Redis of the test's own, which keeps nothing."""

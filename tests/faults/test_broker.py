@@ -13,7 +13,7 @@ import pytest
 from cluster import HOST
 from faults.conftest import Recovery
 from faults.garbage import garbage
-from faults.servers import Servers, serving
+from faults.servers import CHEAP, Servers, serving
 from processes import wait_until
 
 from models import Evaluation
@@ -25,17 +25,8 @@ pytestmark = pytest.mark.integration
 
 #: A hundred cheap evaluations at once.
 WIDE: dict[str, Any] = {
+    **CHEAP,
     "name": "wide",
-    "dataset": {"name": "iris"},
-    "space": {
-        "qubits": [1, 2],
-        "layers": [1, 2, 3],
-        "rotations": [["ry"], ["rz", "ry"], ["rx", "ry"]],
-        "learning_rate": {"min": 0.01, "max": 0.2, "log": True},
-    },
-    "training": {"epochs": 1, "batch_size": 128},
-    "metrics": {"expressibility": {"samples": 100}},
-    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
     "algorithm": {"name": "random", "population": 110, "generations": 1, "seed": 5},
 }
 SMALL: dict[str, Any] = {**WIDE, "name": "small", "algorithm": {"population": 4, "generations": 3, "seed": 5}}

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from faults.conftest import Recovery
-from faults.servers import Servers, serving
+from faults.servers import CHEAP, Servers, serving
 from processes import PATIENCE_S, wait_until
 from sqlalchemy.exc import OperationalError
 
@@ -23,17 +23,9 @@ from models.states import SEARCH_OPEN
 pytestmark = pytest.mark.integration
 
 SPEC: dict[str, Any] = {
+    **CHEAP,
     "name": "postgres",
-    "dataset": {"name": "iris"},
-    "space": {
-        "qubits": [1, 2],
-        "layers": [1, 2, 3],
-        "rotations": [["ry"], ["rz", "ry"], ["rx", "ry"]],
-        "learning_rate": {"min": 0.01, "max": 0.2, "log": True},
-    },
     "training": {"epochs": 2, "batch_size": 128},
-    "metrics": {"expressibility": {"samples": 100}},
-    "objectives": [{"metric": "validation_accuracy"}, {"metric": "expressibility"}],
     "algorithm": {"population": 8, "generations": 3, "seed": 3},
 }
 

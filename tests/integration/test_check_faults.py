@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from made_up import EPOCHS, SETTINGS, SPEC, advance_all, candidates, empty, pending, reload, run, settle, submit
+from made_up import (
+    EPOCHS,
+    SETTINGS,
+    SPEC,
+    advance_all,
+    candidates,
+    confirmed,
+    empty,
+    pending,
+    reload,
+    run,
+    settle,
+    submit,
+)
 from sqlalchemy import Connection, Engine, text
 
 from models import Search, UnitOfWork
@@ -22,23 +35,8 @@ AT_ONCE = {"training": {"epochs": EPOCHS}}
 ARMS = ("candidate", "frozen_circuit", "no_entanglement", "classical_net")
 
 
-def confirmed() -> dict[str, Any]:
-    """Returns a made-up result of a confirmation."""
-    about = {"parameters": 20, "trained_parameters": 20, "quantum_parameters": 4, "two_qubit_gates": 1}
-    arms = {
-        arm: {
-            **about,
-            "hidden": None,
-            "is_void": False,
-            "trials": [
-                {"seed": seed, "epoch": 2, "test_accuracy": 0.9 - 0.1 * i + 0.01 * (seed * i % 3), "error": None}
-                for seed in range(3)
-            ],
-        }
-        for i, arm in enumerate(ARMS)
-    }
-    metric = {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]}
-    return {"metric": metric, "rows": {"test": 30}, "learning_rate": 0.1, "arms": arms, "engine": {}}
+#: Of each arm by seed.
+ACCURACIES = {arm: [0.9 - 0.1 * i + 0.01 * (seed * i % 3) for seed in range(3)] for i, arm in enumerate(ARMS)}
 
 
 def confirm(engine: Engine, search: Search) -> uuid.UUID:
@@ -56,7 +54,7 @@ def confirm(engine: Engine, search: Search) -> uuid.UUID:
             if number:
                 work.evaluations.fail(claim, {"class": "Broken", "message": "it broke"})
             else:
-                work.evaluations.succeed(claim, confirmed())
+                work.evaluations.succeed(claim, confirmed(ACCURACIES))
         work.commit()
     while confirm_one(engine):
         pass

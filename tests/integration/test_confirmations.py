@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from made_up import confirmed
 from sqlalchemy import Engine, select, text, update
 from starlette.testclient import TestClient
 
@@ -123,35 +124,8 @@ ORDERS = [(0, 1, 2), (1, 0, 2), (2, 1, 0), (0, 2, 1)]
 
 def result_of(accuracies: dict[str, float]) -> dict[str, Any]:
     """Returns a made-up result whose arms have these accuracies, spread a little over three seeds."""
-    arms = {
-        arm: {
-            "parameters": 20,
-            "trained_parameters": 20,
-            "quantum_parameters": 4,
-            "two_qubit_gates": 1,
-            "hidden": None,
-            "is_void": False,
-            "trials": [
-                {
-                    "seed": seed,
-                    "epoch": 2,
-                    "validation_loss": 0.5,
-                    "test_accuracy": mean + 0.001 * ORDERS[i][seed],
-                    "test_loss": 0.5,
-                    "error": None,
-                }
-                for seed in range(3)
-            ],
-        }
-        for i, (arm, mean) in enumerate(accuracies.items())
-    }
-    return {
-        "metric": {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]},
-        "rows": {"train": 90, "validation": 30, "test": 30},
-        "learning_rate": 0.1,
-        "arms": arms,
-        "engine": {"name": "batched"},
-    }
+    pairs = zip(ORDERS, accuracies.items(), strict=True)
+    return confirmed({arm: [mean + 0.001 * place for place in order] for order, (arm, mean) in pairs})
 
 
 RESULT = result_of({"candidate": 0.9, "frozen_circuit": 0.6, "no_entanglement": 0.9, "classical_net": 0.95})

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from made_up import result_of, share
+from made_up import confirmed, result_of, share
 
 from models.evaluations import Claim
 from nas.confirmation.arms import Arm
@@ -50,32 +50,4 @@ def _outcome(claim: Claim, digest: str, failing: float) -> Outcome:
 
 
 def _confirmed(digest: str, n_seeds: int) -> dict[str, Any]:
-    arms = {
-        str(arm): {
-            "parameters": 20,
-            "trained_parameters": 20,
-            "quantum_parameters": 4,
-            "two_qubit_gates": 1,
-            "hidden": None,
-            "is_void": False,
-            "trials": [
-                {
-                    "seed": seed,
-                    "epoch": 2,
-                    "validation_loss": 0.5,
-                    "test_accuracy": 0.5 + 0.4 * share(digest, arm, seed),
-                    "test_loss": 0.5,
-                    "error": None,
-                }
-                for seed in range(n_seeds)
-            ],
-        }
-        for arm in Arm
-    }
-    return {
-        "metric": {"name": "test_accuracy", "goal": "maximize", "unit": "share", "bounds": [0.0, 1.0]},
-        "rows": {"train": 90, "validation": 30, "test": 30},
-        "learning_rate": 0.1,
-        "arms": arms,
-        "engine": {"name": "made up"},
-    }
+    return confirmed({arm: [0.5 + 0.4 * share(digest, arm, seed) for seed in range(n_seeds)] for arm in map(str, Arm)})
