@@ -62,6 +62,8 @@ class UnitOfWork:
         """Makes all that the block reads be of one moment, and refuses its writes; to be called before it reads."""
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.session.connection(execution_options=options)
+        # It holds no locks that others wait for, and may compute for long between what it reads.
+        self.session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
     def commit(self) -> None:
         """Makes the block's changes durable and visible."""

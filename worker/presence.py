@@ -20,6 +20,9 @@ log = structlog.get_logger()
 #: How often the keeper looks at what the processes of the pool do.
 _LOOK_S: Final = 0.5
 
+#: How long the last round of the thread may take; the database may be slow to answer.
+_FAREWELL_S: Final = 15.0
+
 #: Held while the thread works, and while this process forks: what another thread has locked at that moment, deep in a
 #: library, stays locked in the new process for ever.
 _WORK_OR_FORK: Final = threading.Lock()
@@ -87,7 +90,8 @@ class Presence:
         self._left.set()
         _AWAKE.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            # Not for ever: a signal may bring us here from the middle of a fork, during which the thread stands still.
+            self._thread.join(_FAREWELL_S)
         try:
             with UnitOfWork(self._engine) as work:
                 work.workers.stop(self._worker)

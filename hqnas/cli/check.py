@@ -26,6 +26,7 @@ CHECK_EXAMPLE: Final = (
 
 _GRACE_S: Final = 60.0  #: as worker.check has it, which is too heavy to load for a default
 _CANNOT: Final = 2  #: the exit code where nothing could be checked
+_ANSWER_S: Final = 600.0  #: for one statement, which may read all that there is
 
 
 def check(
@@ -91,12 +92,12 @@ def _url(settings: "Settings", home: Path | None) -> str:
 def _examine(
     settings: "Settings", url: str, search: str | None, *, grace_s: float, replays: bool, n_again: int
 ) -> "Report":
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     from models import UnitOfWork, connect, disposing
     from worker.check import examine
 
-    with disposing(connect(url, application="check", pool_size=1)) as engine:
+    with disposing(connect(url, application="check", pool_size=1, answer_s=_ANSWER_S)) as engine:
         try:
             _refuse_other_schema(engine)
             with UnitOfWork(engine) as work:
@@ -105,7 +106,7 @@ def _examine(
                 report = examine(work, settings, search_id=search_id, grace_s=grace_s, replays=replays)
             with UnitOfWork(engine) as work:
                 return report if not n_again else _with_results_again(work, report, search_id, n_again)
-        except OperationalError as error:
+        except DBAPIError as error:
             reason = str(error.orig or error).strip().partition("\n")[0]
             raise _refusal(f"the database does not answer, and was not checked: {reason}") from error
 

@@ -4,6 +4,7 @@
     <home>/postgres         data of the embedded PostgreSQL
     <home>/broker           the local message broker
     <home>/logs             a log for each process
+    <home>/discarded        what `clear` has taken out and not yet removed
 
 The lock is a `flock` on an open file shared by launcher and guard: the kernel frees it when both are gone, never
 sooner, and no kill can leave it behind.
@@ -26,7 +27,9 @@ import psutil
 from hqnas.launcher.errors import HomeBusy, HomeUnusable
 
 LOCK_NAME: Final = "launcher.lock"
-KNOWN_NAMES: Final = frozenset({LOCK_NAME, "postgres", "broker", "logs"})
+_DISCARDED: Final = "discarded"
+KNOWN_NAMES: Final = frozenset({LOCK_NAME, "postgres", "broker", "logs", _DISCARDED})
+_RECORD_BYTES: Final = 256
 CLEAN_UP_WAIT_S: Final = 120.0
 """A guard needs a few seconds; it stops PostgreSQL more and more roughly, 90 s at the worst."""
 
@@ -76,12 +79,11 @@ class Home:
         return self.path / "logs"
 
     @classmethod
-    def take(cls, path: Path, *, launch: str, say: Say, is_stopped: Callable[[], bool] = lambda: False) -> Self:
+    def take(cls, path: Path, *, say: Say, is_stopped: Callable[[], bool] = lambda: False) -> Self:
         """Returns the home with its lock held; waits for the clean-up after a launcher that was killed.
 
         Args:
             path: the folder, made if missing.
-            launch: the id of the launch that takes it.
             say: told when there is something to wait for.
             is_stopped: whether to give up waiting.
 
@@ -97,29 +99,37 @@ class Home:
             _lock(path, lock_fd, say=say, is_stopped=is_stopped)
             previous = _read_record(lock_fd)
             with translated(path):
-                record = json.dumps(asdict(LaunchRecord.of_this_process(launch))).encode()
-                os.pwrite(lock_fd, record, 0)
-                os.ftruncate(lock_fd, len(record))
+                shutil.rmtree(path / _DISCARDED, ignore_errors=True)
                 (path / "logs").mkdir(exist_ok=True)
         except BaseException:
             os.close(lock_fd)
             raise
         return cls(path, lock_fd, previous)
 
+    def sign(self, launch: str) -> None:
+        """Says that this process has the home, for the launch of this id; of an earlier one nobody knows then.
+
+        Raises:
+            HomeUnusable: the lock cannot be written.
+        """
+        record = json.dumps(asdict(LaunchRecord.of_this_process(launch))).encode()
+        with translated(self.path):
+            # In one write, and always as long as the one before: whenever we are killed, one of the two stands there.
+            os.pwrite(self.lock_fd, record.ljust(_RECORD_BYTES), 0)
+
     def clear(self) -> None:
-        """Empties the home, all but its lock.
+        """Empties the home, all but its lock. Killed on the way, it leaves no half of anything where the whole was.
 
         Raises:
             HomeUnusable: something in it cannot be removed.
         """
+        discarded = self.path / _DISCARDED
         with translated(self.path):
+            discarded.mkdir(exist_ok=True)
             for entry in self.path.iterdir():
-                if entry.name == LOCK_NAME:
-                    continue
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
+                if entry.name not in (LOCK_NAME, _DISCARDED):
+                    entry.rename(discarded / entry.name)
+            shutil.rmtree(discarded)
             self.logs.mkdir()
 
     def close(self) -> None:

@@ -40,11 +40,12 @@ def launch(plan: Plan, *, environment: Mapping[str, str], say: Say) -> int:
     launch_id = uuid.uuid4().hex
     with StopSignals(watches_parent=plan.stops_with_parent) as signals:
         try:
-            home = Home.take(plan.home, launch=launch_id, say=say, is_stopped=lambda: signals.is_stopped)
+            home = Home.take(plan.home, say=say, is_stopped=lambda: signals.is_stopped)
             with contextlib.closing(home):
                 if home.previous is not None:
                     # What even the guard of the earlier launch left, because it was killed as well.
                     kill_members(home.previous.launch)
+                home.sign(launch_id)
                 port = find_port(plan.host, plan.port)
                 if plan.is_fresh:
                     end_leftover(home.postgres)

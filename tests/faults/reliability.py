@@ -32,7 +32,7 @@ def render(recoveries: Recoveries, *, measured_on: str) -> str:
 def _rows(recoveries: Recoveries) -> Iterator[str]:
     for scenario in SCENARIOS:
         for i, shown in enumerate(scenario.shown):
-            yield _row(scenario.fault if i == 0 else "", shown.holds, _link(shown), *_times(shown, recoveries))
+            yield _row(scenario.fault if i == 0 else "", shown.holds, link(shown), *_times(shown, recoveries))
         if scenario.absent is not None:
             yield _row(scenario.fault, scenario.absent, "", "", "", "", "")
 
@@ -41,7 +41,8 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _link(shown: Shown) -> str:
+def link(shown: Shown) -> str:
+    """Returns the cell that names a test."""
     path, _, name = shown.by.partition("::")
     return f"[`{name.removeprefix('test_')}`](../{path})"
 

@@ -1,4 +1,7 @@
-"""What may break, and which test shows what then holds: the rows of docs/reliability.md."""
+"""What may break, and which test shows what then holds: the rows of docs/reliability.md.
+
+PYTHONPATH=tests python -m faults.scenarios    prints the tests that are not in this folder, for `make chaos`
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -343,3 +346,8 @@ def limit_of(test: str) -> float:
     limit = limits[test]
     assert limit is not None, f"{test} has no limit"
     return limit
+
+
+if __name__ == "__main__":
+    shown = [shown.by for scenario in SCENARIOS for shown in scenario.shown]
+    print(" ".join(by for by in shown if not by.startswith("tests/faults/")))

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from faults.reliability import DOCUMENT, render
+from faults.reliability import DOCUMENT, link, render
 from faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def test_the_document_has_every_scenario_and_its_tests() -> None:
     written = (ROOT / DOCUMENT).read_text(encoding="utf-8")
     missing = [one.fault for one in SCENARIOS if f"| {one.fault} |" not in written]
     assert missing == []
-    assert [one.by for one in SHOWN if f"]({'../' + one.by.partition('::')[0]})" not in written] == []
+    assert [one.by for one in SHOWN if link(one) not in written] == []
 
 
 def test_a_recovery_stands_in_the_table_with_median_worst_and_number() -> None:

@@ -121,7 +121,7 @@ from hqnas.launcher.errors import HomeUnusable
 from hqnas.launcher.home import Home
 os.setuid(65534)
 try:
-    Home.take(Path(sys.argv[1]), launch="a-launch", say=print)
+    Home.take(Path(sys.argv[1]), say=print)
 except HomeUnusable as error:
     print(error)
 """

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,7 +12,7 @@ from hqnas.launcher import cluster, lifeline
 from hqnas.launcher.child import Child, stop_roles
 from hqnas.launcher.command import check_command
 from hqnas.launcher.errors import CommandNotFound, DiskFull, HomeBusy, HomeUnusable, PostgresFailed, PostgresMissing
-from hqnas.launcher.home import LOCK_NAME, Home, LaunchRecord
+from hqnas.launcher.home import _RECORD_BYTES, LOCK_NAME, Home, LaunchRecord
 from hqnas.launcher.plan import is_loopback, reach, service
 from hqnas.launcher.restarts import N_RESTARTS, PROVEN_AFTER_S, RestartPolicy
 from hqnas.launcher.signals import Stopped, StopSignals
@@ -22,7 +23,9 @@ def quiet(_: str) -> None:
 
 
 def take(path: Path) -> Home:
-    return Home.take(path, launch="a-launch", say=quiet)
+    home = Home.take(path, say=quiet)
+    home.sign("a-launch")
+    return home
 
 
 class Clock:
@@ -126,7 +129,7 @@ def test_waiting_for_a_clean_up_can_be_stopped(tmp_path: Path) -> None:
     home = take(tmp_path / "home")
     os.ftruncate(home.lock_fd, 0)
     with pytest.raises(HomeBusy, match="has not ended"):
-        Home.take(tmp_path / "home", launch="another", say=quiet, is_stopped=lambda: True)
+        Home.take(tmp_path / "home", say=quiet, is_stopped=lambda: True)
     home.close()
 
 
@@ -135,6 +138,33 @@ def test_a_home_with_a_torn_lock_file_is_taken(tmp_path: Path) -> None:
     (tmp_path / "home" / LOCK_NAME).write_text('{"pid": 1')
     home = take(tmp_path / "home")
     assert home.previous is None
+    home.close()
+
+
+def test_the_launch_before_is_known_until_its_leftovers_are_ended(tmp_path: Path) -> None:
+    take(tmp_path / "home").close()
+    Home.take(tmp_path / "home", say=quiet).close()  # and killed before it signed
+    home = Home.take(tmp_path / "home", say=quiet)
+    assert home.previous is not None
+    assert home.previous.launch == "a-launch"
+    home.sign("b")
+    assert (home.path / LOCK_NAME).stat().st_size == _RECORD_BYTES
+    home.close()
+
+
+def test_a_home_whose_clearing_was_cut_short_has_no_half_of_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = take(tmp_path / "home")
+    (home.postgres / "data").mkdir(parents=True)
+    with monkeypatch.context() as patching:
+        patching.setattr("hqnas.launcher.home.shutil.rmtree", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            home.clear()
+    assert not home.postgres.exists()
+    home.close()
+    home = take(tmp_path / "home")
+    assert sorted(entry.name for entry in home.path.iterdir()) == [LOCK_NAME, "logs"]
     home.close()
 
 

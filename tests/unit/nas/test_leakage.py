@@ -167,6 +167,18 @@ def test_no_data_set_is_scaled_or_reduced_with_its_test_split(monkeypatch, name)
     assert data.train_x.shape[1] == 2
 
 
+def test_a_search_that_trains_on_the_test_split_would_be_seen(monkeypatch):
+    cut = wired(datasets.train_test_split, [])
+
+    def wrong_way_round(x, y, **options):
+        rest_x, test_x, rest_y, test_y = cut(x, y, **options)
+        return [test_x, rest_x, test_y, rest_y]
+
+    monkeypatch.setattr(datasets, "train_test_split", wrong_way_round)
+    with pytest.raises(TouchedTestSplit):
+        load.__wrapped__(Dataset(name="iris"))
+
+
 def test_a_tripwire_is_seen_by_whatever_scales(monkeypatch):
     from sklearn.preprocessing import StandardScaler
 
