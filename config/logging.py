@@ -37,6 +37,8 @@ def configure_logging(settings: Settings, *, process: str) -> None:
             ],
         )
     )
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # tell of each message what our events tell of evaluations
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # tells of each plugin that it loads
     root = logging.getLogger()
     root.handlers[:] = [handler]

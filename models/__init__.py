@@ -1,6 +1,6 @@
 """The memory: tables, one transaction at a time, and one repository for each aggregate. All SQL is here."""
 
-from models.database import Bell, connect, disposing, is_transient
+from models.database import Bell, connect, disposing, is_of_the_statement, is_transient
 from models.tables import (
     DEFAULT_TEAM_ID,
     Candidate,
@@ -30,5 +30,6 @@ __all__ = [
     "Worker",
     "connect",
     "disposing",
+    "is_of_the_statement",
     "is_transient",
 ]

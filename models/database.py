@@ -26,12 +26,13 @@ CHANNEL = "hqnas_work"
 #: How long one statement may take, by default.
 ANSWER_S: Final = 10.0
 
+#: How long a transaction may stand between two statements, by default.
+IDLE_S: Final = 60.0
+
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5
 #: A server that cancels a slow statement keeps the connection, so it is given this much longer to say so.
 _GRACE_S = 1.0
-#: The longest computation inside a transaction is a step of a search, some ten seconds.
-_IDLE_IN_TRANSACTION_S = 60
 
 _KEEPALIVE: Final = {
     "keepalives": 1,
@@ -62,7 +63,9 @@ _TRANSIENT_CODES: Final = {
 }
 
 
-def connect(url: str, *, application: str, pool_size: int = 5, answer_s: float = ANSWER_S) -> Engine:
+def connect(
+    url: str, *, application: str, pool_size: int = 5, answer_s: float = ANSWER_S, idle_s: float = IDLE_S
+) -> Engine:
     """Returns a pool of connections; connections that died while idle are replaced, not handed out.
 
     Args:
@@ -70,6 +73,7 @@ def connect(url: str, *, application: str, pool_size: int = 5, answer_s: float =
         application: the process's name, shown in pg_stat_activity.
         pool_size: connections kept open; as many again may be opened under load.
         answer_s: how long one statement may take; what is not answered by then counts as an outage.
+        idle_s: how long a transaction may stand between two statements, while this process computes or is frozen.
     """
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
@@ -82,7 +86,7 @@ def connect(url: str, *, application: str, pool_size: int = 5, answer_s: float =
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, options: dict[str, Any]) -> "_Connection":
-        return _open(*arguments, answer_s=answer_s, **options)
+        return _open(*arguments, answer_s=answer_s, idle_s=idle_s, **options)
 
     return engine
 
@@ -92,6 +96,11 @@ def is_transient(failure: BaseException) -> bool:
     return reason_of(failure) is not None
 
 
+def is_of_the_statement(failure: BaseException) -> bool:
+    """Whether the database gave up on this transaction alone, and serves others."""
+    return _code_of(failure) in ("25P03", "25P04", "57014")
+
+
 def reason_of(failure: BaseException) -> str | None:
     """Returns why the database could not do now what it may do later, or None if it never will.
 
@@ -99,7 +108,7 @@ def reason_of(failure: BaseException) -> str | None:
     """
     if isinstance(failure, PoolTimeoutError):
         return "all connections to the database are in use"
-    code = getattr(failure.orig if isinstance(failure, DBAPIError) else failure, "sqlstate", None)
+    code = _code_of(failure)
     if code is not None:
         known = _TRANSIENT_CODES.get(code, _TRANSIENT_CLASSES.get(code[:2]))
         if known is not None:
@@ -108,6 +117,10 @@ def reason_of(failure: BaseException) -> str | None:
     # Without a code, the error is the driver's own: no server was there to give one.
     is_away = code is None and isinstance(failure, OperationalError | psycopg.OperationalError)
     return "the database does not answer" if is_cut or is_away else None
+
+
+def _code_of(failure: BaseException) -> str | None:
+    return getattr(failure.orig if isinstance(failure, DBAPIError) else failure, "sqlstate", None)
 
 
 class Bell:
@@ -164,13 +177,15 @@ class _Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s") from failure
 
 
-def _open(*arguments: Any, answer_s: float, autocommit: bool = False, **options: Any) -> _Connection:
+def _open(
+    *arguments: Any, answer_s: float, idle_s: float = IDLE_S, autocommit: bool = False, **options: Any
+) -> _Connection:
     connection = _Connection.connect(*arguments, autocommit=True, **options)
     try:
         connection.answer_s = answer_s
         settings = {
             "statement_timeout": f"{answer_s:g}s",
-            "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_S}s",
+            "idle_in_transaction_session_timeout": f"{idle_s:g}s",
             # What the server does about a client that vanished; on a socket of the machine they have no effect.
             "tcp_keepalives_idle": "15",
             "tcp_keepalives_interval": "5",

@@ -257,6 +257,7 @@ class Evaluations:
                 worker=worker,
                 lease_expires_at=_in(lease_s),
                 started_at=func.now(),
+                settled_attempt=None,
             )
             .returning(Evaluation.id, Evaluation.attempt, Evaluation.genome, Evaluation.protocol)
         )

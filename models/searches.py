@@ -96,6 +96,10 @@ class Searches:
         statement = select(Search).where(Search.id == search_id, Search.team_id == team_id).with_for_update()
         return self._session.scalar(statement)
 
+    def set_back(self, search_id: uuid.UUID) -> None:
+        """Puts a search at the end of those that wait to be advanced."""
+        self._session.execute(update(Search).where(Search.id == search_id).values(advanced_at=func.now()))
+
     def postpone(self, search: Search, reason: str) -> None:
         """Leaves a queued search that cannot begin for later, and says why; pollers see only a new reason."""
         if search.reason != reason:

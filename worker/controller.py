@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine
 
 from config.settings import Settings
-from models import Bell, UnitOfWork, connect, disposing, is_transient
+from models import Bell, UnitOfWork, connect, disposing, is_of_the_statement, is_transient
 from models.states import CONFIRMATION_OPEN, SEARCH_OPEN, ConfirmationState, SearchState
 from worker.advance import advance
 from worker.broker import make_app
@@ -27,6 +27,8 @@ _SWEEP_EVERY_S = 2.0
 _RETRY_S = 2.0
 #: For one statement: an ended search of many thousand candidates is tidied up in one.
 _ANSWER_S = 30.0
+#: For what a step computes between two statements: some ten seconds, but for hypervolumes of many objectives.
+_IDLE_S = 600.0
 
 
 def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
@@ -43,7 +45,7 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
     url = settings.require_database_url()
-    with disposing(connect(url, application="controller", pool_size=2, answer_s=_ANSWER_S)) as engine:
+    with disposing(connect(url, application="controller", pool_size=2, answer_s=_ANSWER_S, idle_s=_IDLE_S)) as engine:
         bell = Bell(url, application="controller")
         dispatcher = Dispatcher(engine, make_app(settings), settings, reach=reach)
         presence = ControllerPresence(engine, dispatcher, settings)
@@ -55,7 +57,10 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
 
 
 def advance_one(engine: Engine, settings: Settings, *, reach: Reach = unharmed) -> bool:
-    """Advances the search that waited longest, in one transaction; returns whether there was one."""
+    """Advances the search that waited longest, in one transaction; returns whether there was one.
+
+    A step that takes the database too long is tried again after those of all others.
+    """
     with UnitOfWork(engine) as work:
         search = work.searches.take_movable(worker_timeout_s=settings.worker_timeout_s)
         if search is None:
@@ -68,12 +73,17 @@ def advance_one(engine: Engine, settings: Settings, *, reach: Reach = unharmed) 
             work.commit()
             reach(FaultPoint.ADVANCE_COMMITTED)
         except Exception as failure:  # one search that cannot be advanced must not stop the others
-            if is_transient(failure):
+            if is_transient(failure) and not is_of_the_statement(failure):
                 raise
             log.exception("search_not_advanced", search_id=str(search_id))
+            is_slow = is_transient(failure)
         else:
             return True
     with UnitOfWork(engine) as work:
+        if is_slow:
+            work.searches.set_back(search_id)
+            work.commit()
+            return False
         broken = work.searches.lock(team_id, search_id)
         if broken is not None and broken.state in SEARCH_OPEN:
             reason = "the controller met an error in advancing it, which its log tells; what was evaluated is kept"

@@ -1,10 +1,14 @@
 """What comes out of computing: of each claim a result, or the error that it met."""
 
 import json
+import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import structlog
+import torch
 
 from models.evaluations import Claim
 from nas.confirmation.trial import Confirmed, confirm
@@ -12,6 +16,11 @@ from nas.evaluation import Evaluation, evaluate_bundle
 from nas.space import Genome
 from nas.spec import Protocol
 from nas.spec.confirmation import CONFIRMATION, ConfirmationProtocol
+
+log = structlog.get_logger()
+
+#: Exit status of a process whose GPU can do nothing more for it.
+_DEVICE_LOST: Final = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,21 @@ def _evaluate(protocol: dict[str, Any], genomes: Sequence[dict[str, Any]]) -> li
     try:
         return _measure(protocol, [Genome.from_json(one) for one in genomes])
     except Exception as failure:  # the edge of the process: whatever a candidate does stays its own
+        _end_with_device(protocol, failure)
         if len(genomes) == 1:
             return [failure]
     return [found for genome in genomes for found in _evaluate(protocol, [genome])]
+
+
+def _end_with_device(protocol: dict[str, Any], failure: Exception) -> None:
+    """Ends the process, which is blamed, if the failure was of its GPU: nothing on it would succeed any more."""
+    if protocol.get("device") != "gpu":
+        return
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError as lost:
+        log.error("device_lost", failure=str(failure), error=str(lost))
+        os._exit(_DEVICE_LOST)
 
 
 def _measure(protocol: dict[str, Any], genomes: list[Genome]) -> list[Found]:

@@ -114,17 +114,30 @@ class Presence:
     def _beat_until_left(self) -> None:
         beat_at = time.monotonic()
         while True:
-            with _WORK_OR_FORK:
+            # Who leaves may have interrupted a fork, which then never ends.
+            while not _WORK_OR_FORK.acquire(timeout=_LOOK_S):
+                if self._left.is_set():
+                    return
+            try:
                 if time.monotonic() >= beat_at:
                     self._beat()
                     beat_at = time.monotonic() + self._settings.renew_s
                 self._keeper.look()
+            finally:
+                _WORK_OR_FORK.release()
             _AWAKE.wait(min(_LOOK_S, self._settings.renew_s))
             _AWAKE.clear()
             if self._left.is_set():
                 return
 
     def _beat(self) -> None:
+        try:
+            # First, and apart: the worker's own row may be locked by a claim that stands still.
+            self._keeper.renew()
+        except Exception as failure:
+            if not is_transient(failure):
+                raise
+            log.warning("leases_not_renewed", worker=self._worker, error=str(failure))
         try:
             with UnitOfWork(self._engine) as work:
                 if self._is_registered:
@@ -133,7 +146,6 @@ class Presence:
                     self._register(work)
                 work.commit()
             self._is_registered = True
-            self._keeper.renew()
         except Exception as failure:
             if not is_transient(failure):
                 raise

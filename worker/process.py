@@ -1,7 +1,7 @@
 """A worker process: Celery's prefork pool with one process a slot, known to the database by its name."""
 
+import contextlib
 import gc
-import logging
 import math
 import os
 import signal
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import psutil
+import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 from celery.worker import state
@@ -23,6 +24,8 @@ from worker.calibration import calibration_of
 from worker.leases import LeaseKeeper, PoolProcess
 from worker.machine import memory_bytes, require_gpu
 from worker.presence import Presence
+
+log = structlog.get_logger()
 
 #: Exit status of a worker that could only go on as a new process; whoever started it starts it again.
 _STUCK: Final = 75
@@ -42,7 +45,7 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
 
     Args:
         settings: where the database and the broker are.
-        slots: evaluations at a time; on a GPU one for each device.
+        slots: evaluations at a time; a GPU worker has one device, and one slot unless they share it.
         device: `cpu` or `gpu`, the class of evaluations taken.
         name: unique among live workers; by default made of the process id.
 
@@ -65,14 +68,15 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             # A lease is cheap to give back and an evaluation may run for hours; Celery would wait for it, or for
             # seconds even where nothing runs. What it has not acknowledged is rung again by the sweep.
             is_leaving.set()
-            children = psutil.Process().children(recursive=True)
-            for child in children:
-                child.kill()
-            psutil.wait_procs(children, timeout=_DYING_S)
-            if presence is not None:
-                presence.leave()
-            board.remove()
-            os._exit(status)
+            try:
+                _kill_children()
+                if presence is not None:
+                    presence.leave()
+                board.remove()
+            except Exception:  # whatever happens: who lives on without a keeper computes for nothing
+                log.exception("worker_left_silently", worker=worker)
+            finally:
+                os._exit(status)
 
         def stop_at_once(*_: object, **__: object) -> None:
             leave(0)
@@ -109,6 +113,14 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
         # leases for a second, and make children copy pages that they only read.
         gc.freeze()
         process.start()
+
+
+def _kill_children() -> None:
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=_DYING_S)
 
 
 def _memory_limit_bytes(settings: Settings) -> float:
@@ -156,6 +168,4 @@ def _celery_worker(app: Celery, *, worker: str, slots: int, device: str) -> Any:
 
 
 def _keep_our_logging(**_: object) -> None:
-    # Our events tell what happens to an evaluation; Celery's would repeat it for every message.
-    for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Stands for a set-up of logging, which is done."""

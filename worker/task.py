@@ -13,6 +13,7 @@ from billiard.process import current_process
 from celery import Task, current_app, shared_task
 from celery.signals import worker_process_init
 
+from config.logging import configure_logging
 from config.settings import Settings
 from models import connect
 from worker.attempt import Attempts
@@ -41,6 +42,8 @@ def _prepare_process(**_: Any) -> None:
     # The kernel kills this process with its parent, but only from the moment on at which Celery has asked for that.
     if os.getppid() != current_process()._parent_pid:
         os._exit(1)
+    if not structlog.is_configured():  # a process that was spawned, and has nothing of its parent's
+        configure_logging(Settings.load(), process="worker")
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
     # As many processes as slots, so one thread each: more would only fight over the cores.

@@ -411,6 +411,28 @@ def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(
     assert reload(engine, sound).state == SearchState.RUNNING
 
 
+def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, other = submit(engine), submit(engine)
+    genuine = controller.advance
+
+    def advance(work: UnitOfWork, search: Search, **options: Any) -> None:
+        if search.id == slow.id:
+            work.session.execute(text("SET LOCAL statement_timeout = '10ms'"))
+            work.session.execute(text("SELECT pg_sleep(100)"))
+        genuine(work, search, **options)
+
+    monkeypatch.setattr(controller, "advance", advance)
+    assert not advance_one(engine, SETTINGS)
+    assert reload(engine, slow).state == SearchState.QUEUED
+    assert advance_one(engine, SETTINGS)
+    assert reload(engine, other).state == SearchState.RUNNING
+    monkeypatch.undo()
+    advance_all(engine)
+    assert reload(engine, slow).state == SearchState.RUNNING
+
+
 def test_a_told_candidate_is_not_told_again(engine: Engine) -> None:
     search = run(engine, submit(engine))
     with UnitOfWork(engine) as work:

@@ -112,6 +112,15 @@ def test_of_racing_claims_one_gets_the_evaluation(engine: Engine, evaluation_id:
     assert len([one for one in claims if one is not None]) == 1
 
 
+def test_a_claim_forgets_which_attempt_settled_before(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
+    # As a controller of an earlier release leaves it that puts a failure back.
+    with work:
+        work.session.execute(update(Evaluation).where(Evaluation.id == evaluation_id).values(settled_attempt=1))
+        work.commit()
+    must_claim(work, evaluation_id)
+    assert row(work, evaluation_id).settled_attempt is None
+
+
 def test_the_result_of_a_superseded_attempt_changes_nothing(work: UnitOfWork, evaluation_id: uuid.UUID) -> None:
     late = must_claim(work, evaluation_id)
     expire(work)
