@@ -41,6 +41,7 @@ class Coverage:
 
     of: str
     by: str
+    n: int  #: members of the front, among those objectives
     share: float  #: by value
     share_within_errors: float  #: where values whose bars, ± one standard error, meet count as equal
 
@@ -112,6 +113,7 @@ def coverages(study: Study, objectives: tuple[Objective, ...]) -> list[Coverage]
         Coverage(
             of=of,
             by=by,
+            n=len(fronts[of][1]),
             share=_coverage(fronts[of][1], fronts[by][1]),
             share_within_errors=_coverage(fronts[of][2], fronts[by][0]),
         )

@@ -44,10 +44,14 @@ def _coverage_sentences(study: Study, objectives: tuple[Objective, ...]) -> list
     has_more = any(not set(member.search.objectives) <= set(objectives) for member in study.members)
     what = ", over what is non-dominated in these alone" if has_more else ""
     return [f"Compared in {names}{what}."] + [
-        f"{found.share:.0%} of the front of {found.of} are matched or dominated by {found.by} by value, and "
-        f"{found.share_within_errors:.0%} where values within the standard errors count as equal."
+        f"Of the front of {found.of}, {_of(found.share, found.n)} are matched or dominated by {found.by} by value, "
+        f"and {_of(found.share_within_errors, found.n)} where values within the standard errors count as equal."
         for found in coverages(study, objectives)
     ]
+
+
+def _of(share: float, n: int) -> str:
+    return f"{round(share * n)} of {n} ({share:.0%})"
 
 
 def _draw(study: Study, objectives: Sequence[Objective]) -> bytes:
