@@ -71,7 +71,7 @@ def _end_with_device(protocol: dict[str, Any], failure: Exception) -> None:
         return
     try:
         torch.cuda.synchronize()
-    except RuntimeError as lost:
+    except (RuntimeError, AssertionError) as lost:  # the latter of a torch without CUDA
         log.error("device_lost", failure=str(failure), error=str(lost))
         os._exit(_DEVICE_LOST)
 
