@@ -235,7 +235,7 @@ def test_a_broker_that_is_down_when_all_starts_is_waited_for(
             finish(away, ids)
             away.wait_for_readiness("ready")
             away.cluster.check()
-        assert away.cluster.front_of(ids[0]) == servers.cluster.undisturbed(WIDE)
+            assert away.cluster.front_of(ids[0]) == servers.cluster.undisturbed(WIDE)
 
 
 @pytest.mark.chaos
