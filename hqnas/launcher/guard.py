@@ -73,6 +73,10 @@ class Guard:
             self._bring_up(server)
         except DiskFull as full:
             self._wait_for_space(server, full)
+        except PostgresFailed as failure:
+            # It died again while it recovered: one more death of those that are allowed.
+            self._restarts.started()
+            _report(notice=f"{failure}.")
 
     def _wait_for_space(self, server: EmbeddedPostgres, full: DiskFull) -> None:
         # Space comes back sooner or later, and everybody else waits for the database in any case.
