@@ -2,23 +2,17 @@
 
 Every write of a worker carries the attempt that it claimed. A late or second attempt therefore changes nothing.
 
-A doorbell names one evaluation or a bundle of them; what is in flight is counted in doorbells, for each takes a slot.
 Statements that change several rows lock them by id first: a bundle's lease is renewed while a search is cancelled.
 """
 
 import uuid
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     CompoundSelect,
-    Update,
-    Uuid,
-    and_,
     case,
     func,
     literal,
@@ -28,23 +22,20 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.base import new_id
+from models.locking import changing, locked_by_id
 from models.states import (
     EVALUATION_CLAIMABLE,
-    EVALUATION_IN_FLIGHT,
     EVALUATION_OPEN,
     EVALUATION_SETTLED,
-    SEARCH_OPEN,
     CandidateState,
     EvaluationState,
     StageState,
 )
 from models.tables import Candidate, ConfirmationMember, Evaluation, Search, Stage, Worker
-from nas.spec.confirmation import CONFIRMATION
-from nas.spec.fidelity import StageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +73,8 @@ class Claim:
         return Token(self.evaluation_id, self.attempt)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An evaluation that waits to be dispatched. Those of equal `kind` may travel together."""
-
-    evaluation_id: uuid.UUID
-    kind: tuple[uuid.UUID, int, str, int | None]  #: team, priority, digest of the protocol, qubits
-    bundle_size: int  #: the most that should travel together; 1 for what has harmed a process already
-
-
-#: Bundle size by (engine, qubits), where it is above 1.
-BundleSizes = Mapping[tuple[str, int], int]
-
 #: The class of the error of an evaluation that kept killing its process.
 CRASHED: Final = "crashed"
-
-_MESSAGE: Final = func.coalesce(Evaluation.message_id, Evaluation.id)
 
 
 class Evaluations:
@@ -160,84 +137,6 @@ class Evaluations:
         row = self._session.execute(statement.returning(Evaluation.id, Evaluation.state)).one()
         return row.id, row.state == EvaluationState.SUCCEEDED
 
-    def pending(self, device: str, limit: int, *, sizes: BundleSizes) -> tuple[list[Pending], int]:
-        """Returns up to `limit` pending evaluations of a device class in the order of their turns, and how many wait.
-
-        Teams take turns by the doorbell: one's nth in flight or waiting comes after every other team's (n − 1)th, and
-        one of a bundle of n counts 1/n. Within a team higher priority goes first, then the older.
-        """
-        in_flight = (
-            select(Evaluation.team_id, func.count(_MESSAGE.distinct()).label("n"))
-            .where(Evaluation.state.in_(EVALUATION_IN_FLIGHT))
-            .group_by(Evaluation.team_id)
-            .subquery()
-        )
-        size = _bundle_size(sizes)
-        share = func.sum(1.0 / size).over(
-            partition_by=Evaluation.team_id, order_by=(Evaluation.priority.desc(), Evaluation.sequence)
-        )
-        statement = (
-            select(
-                Evaluation.id,
-                Evaluation.team_id,
-                Evaluation.priority,
-                Evaluation.protocol_digest,
-                Evaluation.qubits,
-                size.label("size"),
-                func.count().over().label("n_pending"),
-            )
-            .outerjoin(in_flight, in_flight.c.team_id == Evaluation.team_id)
-            .where(Evaluation.state == EvaluationState.PENDING, Evaluation.device == device)
-            .order_by(func.coalesce(in_flight.c.n, 0) + share, Evaluation.sequence)
-            .limit(limit)
-        )
-        rows = self._session.execute(statement).all()
-        found = [
-            Pending(row.id, (row.team_id, row.priority, row.protocol_digest, row.qubits), row.size) for row in rows
-        ]
-        return found, rows[0].n_pending if rows else 0
-
-    def dispatch(self, bundles: Sequence[Sequence[uuid.UUID]]) -> list[list[uuid.UUID]]:
-        """Marks pending evaluations as dispatched, each bundle in one doorbell; returns the bundles as they are left.
-
-        What is not pending any more drops out.
-        """
-        messages: dict[uuid.UUID, uuid.UUID] = {}
-        for bundle in bundles:
-            messages |= dict.fromkeys(bundle, new_id())
-        columns = (literal(list(values), ARRAY(Uuid())) for values in (messages.keys(), messages.values()))
-        chosen = func.unnest(*columns).table_valued("id", "message_id", name="chosen").render_derived()
-        is_pending = (
-            Evaluation.id == func.any(literal(list(messages), ARRAY(Uuid()))),
-            Evaluation.state == EvaluationState.PENDING,
-        )
-        locked = _locked(*is_pending)
-        statement = (
-            update(Evaluation)
-            .where(Evaluation.id.in_(select(locked.c.id)), *is_pending, Evaluation.id == chosen.c.id)
-            .values(state=EvaluationState.DISPATCHED, dispatched_at=func.now(), message_id=chosen.c.message_id)
-        )
-        marked = set(self._session.scalars(statement.returning(Evaluation.id)))
-        left = ([evaluation_id for evaluation_id in bundle if evaluation_id in marked] for bundle in bundles)
-        return [bundle for bundle in left if bundle]
-
-    def undispatch(self, ids: Sequence[uuid.UUID]) -> None:
-        """Puts evaluations back whose doorbell could not be sent."""
-        self._change(
-            Evaluation.id.in_(ids),
-            Evaluation.state == EvaluationState.DISPATCHED,
-            values={"state": EvaluationState.PENDING, "dispatched_at": None},
-        )
-
-    def count_in_flight(self) -> Counter[tuple[str, str]]:
-        """Returns the number of doorbells by (device, state), for the states dispatched and running."""
-        statement = (
-            select(Evaluation.device, Evaluation.state, func.count(_MESSAGE.distinct()))
-            .where(Evaluation.state.in_(EVALUATION_IN_FLIGHT))
-            .group_by(Evaluation.device, Evaluation.state)
-        )
-        return Counter({(device, state): n for device, state, n in self._session.execute(statement)})
-
     def claim(self, ids: Sequence[uuid.UUID], *, worker: str, lease_s: float) -> list[Claim]:
         """Returns the rights to compute, by id, without what someone else has or nobody needs any more.
 
@@ -247,7 +146,7 @@ class Evaluations:
         if self._session.scalar(stopped_at) is not None:
             return []
         conditions = (Evaluation.id.in_(ids), Evaluation.state.in_(EVALUATION_CLAIMABLE))
-        locked = _locked(*conditions)
+        locked = locked_by_id(*conditions)
         rows = self._session.execute(
             update(Evaluation)
             .where(Evaluation.id.in_(select(locked.c.id)), *conditions)
@@ -267,7 +166,7 @@ class Evaluations:
 
     def renew(self, attempts: Collection[Fenced], *, lease_s: float) -> set[Token]:
         """Extends the leases of the attempts that still hold, and returns these."""
-        statement = _changing(*_held(attempts), values={"lease_expires_at": _in(lease_s)})
+        statement = changing(*_held(attempts), values={"lease_expires_at": _in(lease_s)})
         rows = self._session.execute(statement.returning(Evaluation.id, Evaluation.attempt))
         return {Token(*row) for row in rows}
 
@@ -367,47 +266,6 @@ class Evaluations:
         )
         return len(changed)
 
-    def drop_weights(self, candidate_ids: Sequence[uuid.UUID]) -> int:
-        """Forgets the weights behind these candidates that none needs any more, of whatever search; returns how many.
-
-        Behind a candidate is each of its evaluations. Needed are those that candidates on a front were last told, and
-        those that may come to be: of candidates that wait, and of second looks in searches that have not ended.
-        """
-        return self._drop_weights(Candidate.id.in_(candidate_ids)) if candidate_ids else 0
-
-    def drop_weights_of(self, search_id: uuid.UUID) -> int:
-        """Forgets the weights behind all candidates of an ended search that none needs any more."""
-        return self._drop_weights(Candidate.search_id == search_id)
-
-    def _drop_weights(self, *of_candidates: ColumnElement[bool]) -> int:
-        # Locked by a statement of its own: the next one then sees candidates that another search has proposed on these
-        # evaluations up to now, and whoever proposes one from now on waits for this transaction. What is locked is
-        # being proposed at this moment, in an order that is not ours: it is left to the search that will be told it.
-        of_stages = select(Stage.evaluation_id).join(Candidate, Candidate.id == Stage.candidate_id)
-        mine = union_all(
-            select(Candidate.evaluation_id).where(*of_candidates, ~Candidate.on_front),
-            of_stages.where(*of_candidates),
-        )
-        kept = (Evaluation.id.in_(mine), Evaluation.weights.is_not(None))
-        ids = self._session.scalars(
-            select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update(skip_locked=True)
-        ).all()
-        needed = select(Candidate.id).where(
-            Candidate.evaluation_id == Evaluation.id,
-            or_(Candidate.on_front, Candidate.state == CandidateState.WAITING),
-        )
-        looked_at = (
-            select(Stage.number)
-            .join(Search, Search.id == Stage.search_id)
-            .where(Stage.evaluation_id == Evaluation.id, Stage.kind == StageKind.AGAIN, Search.state.in_(SEARCH_OPEN))
-        )
-        unneeded = ~or_(needed.exists(), looked_at.exists())
-        return len(self._change(Evaluation.id.in_(ids), unneeded, values={"weights": None})) if ids else 0
-
-    def weights(self, evaluation_id: uuid.UUID) -> bytes | None:
-        """Returns the safetensors file of a result, or None if none was made or it is not kept any more."""
-        return self._session.scalar(select(Evaluation.weights).where(Evaluation.id == evaluation_id))
-
     def _blame(self, *conditions: ColumnElement[bool], counter: str, limit: int, kind: str, message: str) -> int:
         count = getattr(Evaluation, counter) + 1
         is_last = count >= limit
@@ -428,12 +286,7 @@ class Evaluations:
 
     def _change(self, *conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Sequence[uuid.UUID]:
         """Changes the rows for which the conditions hold once they are locked, and returns their ids."""
-        return self._session.scalars(_changing(*conditions, values=values).returning(Evaluation.id)).all()
-
-
-def _changing(*conditions: ColumnElement[bool], values: Mapping[str, Any]) -> Update:
-    locked = _locked(*conditions)
-    return update(Evaluation).where(Evaluation.id.in_(select(locked.c.id)), *conditions).values(values)
+        return self._session.scalars(changing(*conditions, values=values).returning(Evaluation.id)).all()
 
 
 def is_waited_for() -> ColumnElement[bool]:
@@ -448,33 +301,10 @@ def is_waited_for() -> ColumnElement[bool]:
     return or_(*waiting)
 
 
-def _locked(*conditions: ColumnElement[bool]) -> CTE:
-    """Returns the ids of rows, locked in the order of ids: two statements that meet cannot wait for each other."""
-    return select(Evaluation.id).where(*conditions).order_by(Evaluation.id).with_for_update().cte("locked")
-
-
 def _held(attempts: Collection[Fenced]) -> tuple[ColumnElement[bool], ...]:
     """Returns the conditions under which attempts still hold."""
     held = [(attempt.evaluation_id, attempt.attempt) for attempt in attempts]
     return (tuple_(Evaluation.id, Evaluation.attempt).in_(held), Evaluation.state == EvaluationState.RUNNING)
-
-
-def _bundle_size(sizes: BundleSizes) -> ColumnElement[int]:
-    """Returns the column of how many of an evaluation's kind may travel together."""
-    alone = literal(1)
-    if not sizes:
-        return alone
-    has_harmed = Evaluation.crash_count + Evaluation.lost_count > 0
-    # On a core, a bundle gives what its members give alone to the last bit in double precision only, and which
-    # candidates travel together depends on timing.
-    is_rounded = and_(Evaluation.device == "cpu", Evaluation.protocol["precision"].astext == "complex64")
-    # A confirmation is many trainings in one, and together already.
-    is_confirmation = Evaluation.protocol["kind"].astext == CONFIRMATION
-    fits = [
-        (and_(Evaluation.engine == engine, Evaluation.qubits == qubits), literal(size))
-        for (engine, qubits), size in sizes.items()
-    ]
-    return case((or_(has_harmed, is_rounded, is_confirmation), alone), *fits, else_=alone)
 
 
 def _times(n: int) -> str:

@@ -18,8 +18,10 @@ from models.confirmations import Confirmations
 from models.controllers import Controllers
 from models.database import CHANNEL
 from models.evaluations import Evaluations
+from models.queue import Queue
 from models.searches import Searches
 from models.stages import Stages
+from models.weights import Weights
 from models.workers import Workers
 
 
@@ -32,6 +34,8 @@ class UnitOfWork:
     confirmations: Confirmations
     stages: Stages
     evaluations: Evaluations
+    queue: Queue
+    weights: Weights
     workers: Workers
     audit: Audit
     arrears: Arrears
@@ -47,6 +51,8 @@ class UnitOfWork:
         self.confirmations = Confirmations(self.session)
         self.stages = Stages(self.session)
         self.evaluations = Evaluations(self.session)
+        self.queue = Queue(self.session)
+        self.weights = Weights(self.session)
         self.workers = Workers(self.session)
         self.audit = Audit(self.session)
         self.arrears = Arrears(self.session)

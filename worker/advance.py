@@ -92,7 +92,7 @@ def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> bool:
         work.candidates.tell(search, outcomes)
         behind = move_front(work, search, spec, outcomes)
     # Also of those on the front: what their early stages fitted serves nobody any more.
-    work.evaluations.drop_weights([*behind, *(candidate.id for candidate, _ in untold)])
+    work.weights.drop([*behind, *(candidate.id for candidate, _ in untold)])
     return any(told.error is not None and told.error["class"] == CRASHED for told in outcomes)
 
 
@@ -218,7 +218,7 @@ def _member(candidate: Candidate, spec: SearchSpec) -> Member:
 def _end(work: UnitOfWork, search: Search, state: SearchState, reason: str) -> None:
     work.searches.end(search, state, reason)
     work.evaluations.cancel_unwanted(search.id)
-    work.evaluations.drop_weights_of(search.id)
+    work.weights.drop_of(search.id)
     log.info("search_ended", search_id=str(search.id), state=str(state), reason=reason)
 
 

@@ -4,7 +4,7 @@ import math
 import uuid
 from collections.abc import Hashable, Sequence
 
-from models.evaluations import Pending
+from models.queue import Pending
 
 
 def form_bundles(pending: Sequence[Pending], *, room: int, n_pending: int, n_slots: int) -> list[list[uuid.UUID]]:

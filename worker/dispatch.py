@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings
 from models import UnitOfWork
-from models.evaluations import BundleSizes
+from models.queue import BundleSizes
 from models.states import EVALUATION_IN_FLIGHT
 from nas.calibration import BUNDLED_ENGINE, bundle_sizes
 from worker.broker import TASK, message, queue_of
@@ -46,7 +46,7 @@ class Dispatcher:
         with UnitOfWork(self._engine) as work:
             if not work.try_lock("dispatch"):
                 return 0
-            in_flight = work.evaluations.count_in_flight()
+            in_flight = work.queue.count_in_flight()
             for device, n_slots in work.workers.slots(timeout_s=self._settings.worker_timeout_s).items():
                 room = n_slots * self._settings.dispatch_per_slot - sum(
                     in_flight[device, state] for state in EVALUATION_IN_FLIGHT
@@ -76,10 +76,10 @@ class Dispatcher:
     def _choose(self, work: UnitOfWork, device: str, n_slots: int, room: int) -> list[list[uuid.UUID]]:
         sizes = self._sizes(work, device)
         limit = max(room * max(sizes.values()), _LOOKED_THROUGH) if sizes else room
-        pending, n_pending = work.evaluations.pending(device, limit, sizes=sizes)
+        pending, n_pending = work.queue.pending(device, limit, sizes=sizes)
         if not pending:
             return []
-        return work.evaluations.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
+        return work.queue.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
 
     def _sizes(self, work: UnitOfWork, device: str) -> BundleSizes:
         workers = calibrated_workers(work, device, timeout_s=self._settings.worker_timeout_s)
@@ -96,7 +96,7 @@ class Dispatcher:
                 self._broker_error = str(failure)
                 log.warning("broker_unreachable", n_waiting=len(rest), error=self._broker_error)
                 with UnitOfWork(self._engine) as work:
-                    work.evaluations.undispatch(rest)
+                    work.queue.undispatch(rest)
                     work.commit()
                 return n_rung
             self._broker_error = None

@@ -28,7 +28,7 @@ def redraw_front(work: UnitOfWork, search: Search, spec: SearchSpec) -> None:
     """Draws the front anew from all candidates, whose values may have changed since they were told."""
     rows = work.candidates.measured(search.id)
     _draw(work, search, spec, rows, [_Point.of(row, spec) for row in rows if row.violation == 0])
-    work.evaluations.drop_weights_of(search.id)
+    work.weights.drop_of(search.id)
 
 
 def measure_front(search: Search, spec: SearchSpec, losses: list[tuple[float, ...]]) -> None:

@@ -17,7 +17,7 @@ def sweep(engine: Engine, settings: Settings, *, reach: Reach = unharmed) -> int
         if not work.try_lock("sweep"):
             return 0
         n_lost = work.evaluations.sweep_lost(limit=settings.lost_limit)
-        in_flight = work.evaluations.count_in_flight()
+        in_flight = work.queue.count_in_flight()
         n_unclaimed = 0
         for device, n_slots in work.workers.slots(timeout_s=settings.worker_timeout_s).items():
             # While every slot is busy, a doorbell that waits is not lost.

@@ -108,7 +108,7 @@ def cancel_search(search_id: UUID, work: Work, team_id: TeamId, state: SharedSta
     if search.state in SEARCH_OPEN:
         work.searches.end(search, SearchState.CANCELLED, "cancelled on request")
         work.evaluations.cancel_unwanted(search.id)
-        work.evaluations.drop_weights_of(search.id)
+        work.weights.drop_of(search.id)
         work.ring()
         work.commit()
     return _document(work, search, state)
@@ -153,7 +153,7 @@ def get_weights(search_id: UUID, candidate_id: UUID, work: Work, team_id: TeamId
     if row is None or row[0].search_id != search_id:
         raise not_found("candidate", f"{candidate_id} in search {search_id}")
     candidate, evaluation, _ = row
-    content = work.evaluations.weights(evaluation.id)
+    content = work.weights.get(evaluation.id)
     if content is None:
         raise ApiProblem(404, "no-weights", "No weights", why_no_weights(candidate, evaluation))
     name = f"{candidate.digest[:12]}.safetensors"

@@ -90,7 +90,7 @@ class Machine(RuleBasedStateMachine):
     def dispatch(self, picks: list[int]) -> None:
         keys = self.some(picks)
         with self.work() as work:
-            found = work.evaluations.dispatch([[self.ids[key] for key in keys]])
+            found = work.queue.dispatch([[self.ids[key] for key in keys]])
             work.commit()
         expected = self.model.dispatch(keys)
         assert found == ([[self.ids[key] for key in expected]] if expected else [])
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
     def undispatch(self, picks: list[int]) -> None:
         keys = self.some(picks)
         with self.work() as work:
-            work.evaluations.undispatch([self.ids[key] for key in keys])
+            work.queue.undispatch([self.ids[key] for key in keys])
             work.commit()
         self.model.undispatch(keys)
 

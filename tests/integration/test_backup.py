@@ -80,13 +80,13 @@ def test_a_dump_taken_in_mid_run_goes_on_to_the_same_result_with_nothing_that_wa
     computing, rung = made_up.pending(engine)[:2]
     with UnitOfWork(engine) as work:
         assert work.evaluations.claim([computing.id], worker="gone@elsewhere", lease_s=0.001)
-        assert work.evaluations.dispatch([[rung.id]])
+        assert work.queue.dispatch([[rung.id]])
         work.workers.stop("here")
         work.commit()
     run(DUMP, tmp_path, settings.require_database_url())
     with UnitOfWork(engine) as work:
         work.evaluations.release("gone@elsewhere")
-        work.evaluations.undispatch([rung.id])
+        work.queue.undispatch([rung.id])
         work.workers.beat("here")
         work.commit()
     undisturbed = made_up.outcome(engine, finish(engine, search))

@@ -285,7 +285,7 @@ def test_work_that_no_worker_takes_and_a_broker_that_is_away_are_noted(engine: E
     (note,) = look(engine).notes
     assert note.startswith("6 evaluations are pending and none on its way, though workers with device cpu have 2 slots")
     with UnitOfWork(engine) as work:
-        work.evaluations.dispatch([[one.id] for one in pending(engine)[:1]])
+        work.queue.dispatch([[one.id] for one in pending(engine)[:1]])
         work.commit()
     assert look(engine).notes == ()
 
@@ -296,7 +296,7 @@ def test_a_doorbell_that_waits_while_all_slots_are_busy_is_not_lost(engine: Engi
     first, second, *_ = pending(engine)
     with UnitOfWork(engine) as work:
         work.workers.register("w", device="cpu", n_slots=1, hardware={}, versions={})
-        work.evaluations.dispatch([[first.id]])
+        work.queue.dispatch([[first.id]])
         work.evaluations.claim([second.id], worker="w", lease_s=60)
         work.commit()
     with engine.begin() as connection:

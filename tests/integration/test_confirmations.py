@@ -435,7 +435,7 @@ def test_confirmations_travel_alone(api: TestClient, engine: Engine) -> None:
     ask(api, add_search(engine))
     advance_all(engine)
     with UnitOfWork(engine) as work:
-        found, n_pending = work.evaluations.pending("cpu", 10, sizes={("batched", 2): 8})
+        found, n_pending = work.queue.pending("cpu", 10, sizes={("batched", 2): 8})
     bundles = form_bundles(found, room=10, n_pending=n_pending, n_slots=1)
     assert [len(bundle) for bundle in bundles] == [1, 1]
 

@@ -162,7 +162,7 @@ def test_a_bundle_in_flight_counts_as_one_doorbell(work: UnitOfWork, ring: Ring)
         work.commit()
     assert ring() == []
     with work:
-        assert work.evaluations.count_in_flight() == {
+        assert work.queue.count_in_flight() == {
             ("cpu", EvaluationState.RUNNING): 1,
             ("cpu", EvaluationState.DISPATCHED): 1,
         }

@@ -61,8 +61,8 @@ def claim_all(work: UnitOfWork, ids: list[uuid.UUID], *, worker: str = "w", leas
 def dispatch(work: UnitOfWork, device: str, room: int, *, n_slots: int = 1, **sizes: int) -> list[list[uuid.UUID]]:
     """Dispatches as the dispatcher does; `q4=8` lets up to 8 evaluations of 4 qubits travel together."""
     by_kind = {("batched", int(name[1:])): size for name, size in sizes.items()}
-    pending, n_pending = work.evaluations.pending(device, 1000, sizes=by_kind)
-    return work.evaluations.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
+    pending, n_pending = work.queue.pending(device, 1000, sizes=by_kind)
+    return work.queue.dispatch(form_bundles(pending, room=room, n_pending=n_pending, n_slots=n_slots))
 
 
 def dispatch_alone(work: UnitOfWork, device: str, room: int) -> list[uuid.UUID]:

@@ -204,7 +204,7 @@ def test_the_first_releases_sweep_and_blame_put_back_what_today_claims(engine: E
     with UnitOfWork(engine) as work:
         work.evaluations.claim([first.id], worker="new", lease_s=-1)
         work.evaluations.claim([second.id], worker="old@host", lease_s=60)
-        work.evaluations.dispatch([[third.id]])
+        work.queue.dispatch([[third.id]])
         work.commit()
     old = FirstRelease(engine)
     assert old.say(SWEEP_LOST, limit=10) == 1
@@ -236,7 +236,7 @@ def test_a_doorbell_too_new_for_a_worker_changes_nothing_and_is_rung_again(engin
     evaluation = waiting_evaluations(engine)[0]
     with UnitOfWork(engine) as work:
         work.workers.register("w", device="cpu", n_slots=1, hardware={}, versions={})
-        work.evaluations.dispatch([[evaluation.id]])
+        work.queue.dispatch([[evaluation.id]])
         work.commit()
     with capture_logs() as logs:
         evaluate_bundle(**{**message([str(evaluation.id)]), "version": MESSAGE_VERSION + 1})

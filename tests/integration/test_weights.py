@@ -161,7 +161,7 @@ def test_what_a_second_look_fitted_is_kept_until_its_round_is_complete(engine: E
     assert len(before) == len(last_told(engine)) + 1
     with UnitOfWork(engine) as work:
         ids = [row.id for row in work.candidates.measured(search_id)]
-        assert work.evaluations.drop_weights(ids) == 0
+        assert work.weights.drop(ids) == 0
     assert with_weights(engine) == before
 
 
@@ -193,9 +193,9 @@ def test_a_waiting_candidate_keeps_the_weights_of_a_result_that_another_search_h
         work.session.execute(
             update(Evaluation).where(Evaluation.id == loser.evaluation_id).values(weights=loser.digest.encode())
         )
-        assert work.evaluations.drop_weights([loser.id]) == 0
+        assert work.weights.drop([loser.id]) == 0
         work.session.execute(update(Candidate).where(Candidate.search_id == other.id).values(state="cancelled"))
-        assert work.evaluations.drop_weights([loser.id]) == 1
+        assert work.weights.drop([loser.id]) == 1
 
 
 def test_a_search_that_ends_leaves_no_weights_behind_but_those_of_its_front(engine: Engine, api: TestClient) -> None:
@@ -218,7 +218,7 @@ def test_a_late_attempt_leaves_the_weights_as_they_are(engine: Engine) -> None:
         (current,) = work.evaluations.claim([one], worker="w", lease_s=60)
         assert work.evaluations.succeed(current, {}, weights=b"current")
         assert not work.evaluations.succeed(late, {}, weights=b"late")
-        assert work.evaluations.weights(one) == b"current"
+        assert work.weights.get(one) == b"current"
 
 
 def test_a_row_that_is_read_does_not_load_its_weights(engine: Engine) -> None:
@@ -315,13 +315,13 @@ def test_a_candidate_that_another_search_proposes_meanwhile_keeps_its_weights(en
     with UnitOfWork(engine) as proposing, UnitOfWork(engine) as dropping:
         assert _wanted_again(proposing, other, row) == (row.id, True)
         dropping.session.execute(text("SET LOCAL lock_timeout = '5s'"))  # an error for what would wait for ever
-        assert dropping.evaluations.drop_weights([loser.id]) == 0
+        assert dropping.weights.drop([loser.id]) == 0
         dropping.commit()
         proposal = {"genome": row.genome, "digest": row.genome_digest, "evaluation_id": row.id, "is_cached": True}
         proposing.candidates.propose(proposing.session.get_one(Search, other.id), 0, [proposal])
         proposing.commit()
     with UnitOfWork(engine) as work:
-        assert work.evaluations.weights(row.id) == b"fitted"
+        assert work.weights.get(row.id) == b"fitted"
 
 
 def _wanted_again(work: UnitOfWork, search: Search, row: Evaluation) -> tuple[uuid.UUID, bool]:

@@ -41,7 +41,7 @@ def _check_evaluations(
     for row in work.arrears.overdue(search_id, grace_s=grace_s):
         claim = "an evaluation still runs on {worker}, {seconds:.0f} s after its lease ended: nobody put it back"
         findings.violation("I7", claim, row.id, worker=row.worker, seconds=row.seconds)
-    in_flight = work.evaluations.count_in_flight()
+    in_flight = work.queue.count_in_flight()
     for device, n_slots in work.workers.slots(timeout_s=settings.worker_timeout_s).items():
         # While every slot is busy, a doorbell that waits is not lost.
         if in_flight[device, EvaluationState.RUNNING] >= n_slots:

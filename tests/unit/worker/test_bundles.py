@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from models.evaluations import Pending
+from models.queue import Pending
 from worker.bundles import even_size, form_bundles
 
 TEAM = uuid.UUID(int=1)
