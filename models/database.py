@@ -26,8 +26,9 @@ CHANNEL = "hqnas_work"
 #: How long one statement may take, by default.
 ANSWER_S: Final = 10.0
 
-#: How long a transaction may stand between two statements, by default.
-IDLE_S: Final = 60.0
+#: How long a transaction may stand between two statements: the longest computation in one is a step of a search, some
+#: ten seconds. Until then, the locks of a client that has vanished hold up others.
+_IDLE_S: Final = 30.0
 
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5
@@ -63,9 +64,7 @@ _TRANSIENT_CODES: Final = {
 }
 
 
-def connect(
-    url: str, *, application: str, pool_size: int = 5, answer_s: float = ANSWER_S, idle_s: float = IDLE_S
-) -> Engine:
+def connect(url: str, *, application: str, pool_size: int = 5, answer_s: float = ANSWER_S) -> Engine:
     """Returns a pool of connections; connections that died while idle are replaced, not handed out.
 
     Args:
@@ -73,7 +72,6 @@ def connect(
         application: the process's name, shown in pg_stat_activity.
         pool_size: connections kept open; as many again may be opened under load.
         answer_s: how long one statement may take; what is not answered by then counts as an outage.
-        idle_s: how long a transaction may stand between two statements, while this process computes or is frozen.
     """
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
@@ -86,7 +84,7 @@ def connect(
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, options: dict[str, Any]) -> "_Connection":
-        return _open(*arguments, answer_s=answer_s, idle_s=idle_s, **options)
+        return _open(*arguments, answer_s=answer_s, **options)
 
     return engine
 
@@ -177,15 +175,13 @@ class _Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s") from failure
 
 
-def _open(
-    *arguments: Any, answer_s: float, idle_s: float = IDLE_S, autocommit: bool = False, **options: Any
-) -> _Connection:
+def _open(*arguments: Any, answer_s: float, autocommit: bool = False, **options: Any) -> _Connection:
     connection = _Connection.connect(*arguments, autocommit=True, **options)
     try:
         connection.answer_s = answer_s
         settings = {
             "statement_timeout": f"{answer_s:g}s",
-            "idle_in_transaction_session_timeout": f"{idle_s:g}s",
+            "idle_in_transaction_session_timeout": f"{_IDLE_S:g}s",
             # What the server does about a client that vanished; on a socket of the machine they have no effect.
             "tcp_keepalives_idle": "15",
             "tcp_keepalives_interval": "5",

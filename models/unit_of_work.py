@@ -68,8 +68,11 @@ class UnitOfWork:
         """Makes all that the block reads be of one moment, and refuses its writes; to be called before it reads."""
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self.session.connection(execution_options=options)
-        # It holds no locks that others wait for, and may compute for long between what it reads.
-        self.session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        self.allow_idle(0)  # it holds no locks that others wait for
+
+    def allow_idle(self, seconds: float) -> None:
+        """Lets this transaction stand for so long while nothing is asked of the database; 0 is for ever."""
+        self.session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds:g}s'"))
 
     def commit(self) -> None:
         """Makes the block's changes durable and visible."""

@@ -4,6 +4,7 @@ import math
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from types import FrameType
 
@@ -27,8 +28,8 @@ _SWEEP_EVERY_S = 2.0
 _RETRY_S = 2.0
 #: For one statement: an ended search of many thousand candidates is tidied up in one.
 _ANSWER_S = 30.0
-#: For what a step computes between two statements: some ten seconds, but for hypervolumes of many objectives.
-_IDLE_S = 600.0
+#: For what a step computes between two statements, once the usual time was not enough: hypervolumes of many objectives.
+_PATIENT_S = 600.0
 
 
 def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
@@ -45,7 +46,7 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)
     url = settings.require_database_url()
-    with disposing(connect(url, application="controller", pool_size=2, answer_s=_ANSWER_S, idle_s=_IDLE_S)) as engine:
+    with disposing(connect(url, application="controller", pool_size=2, answer_s=_ANSWER_S)) as engine:
         bell = Bell(url, application="controller")
         dispatcher = Dispatcher(engine, make_app(settings), settings, reach=reach)
         presence = ControllerPresence(engine, dispatcher, settings)
@@ -56,11 +57,18 @@ def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
     log.info("controller_stopped")
 
 
-def advance_one(engine: Engine, settings: Settings, *, reach: Reach = unharmed) -> bool:
+def advance_one(
+    engine: Engine, settings: Settings, *, slow: set[uuid.UUID] | None = None, reach: Reach = unharmed
+) -> bool:
     """Advances the search that waited longest, in one transaction; returns whether there was one.
 
-    A step that takes the database too long is tried again after those of all others.
+    Args:
+        engine: of the database.
+        settings: how long a worker may be silent.
+        slow: searches of which the database has cut a step off. They are tried again after all others, with more time.
+        reach: called at each fault point.
     """
+    slow = set() if slow is None else slow
     with UnitOfWork(engine) as work:
         search = work.searches.take_movable(worker_timeout_s=settings.worker_timeout_s)
         if search is None:
@@ -68,19 +76,25 @@ def advance_one(engine: Engine, settings: Settings, *, reach: Reach = unharmed) 
         search_id, team_id = search.id, search.team_id
         try:
             reach(FaultPoint.ADVANCE_LOCKED)
+            if search_id in slow:
+                work.allow_idle(_PATIENT_S)
             advance(work, search, worker_timeout_s=settings.worker_timeout_s, reach=reach)
             reach(FaultPoint.ADVANCE_BEFORE_COMMIT)
             work.commit()
             reach(FaultPoint.ADVANCE_COMMITTED)
         except Exception as failure:  # one search that cannot be advanced must not stop the others
-            if is_transient(failure) and not is_of_the_statement(failure):
+            if is_of_the_statement(failure):
+                log.warning("search_set_back", search_id=str(search_id), error=str(failure))
+                slow.add(search_id)
+            elif is_transient(failure):
                 raise
-            log.exception("search_not_advanced", search_id=str(search_id))
-            is_slow = is_transient(failure)
+            else:
+                log.exception("search_not_advanced", search_id=str(search_id))
         else:
+            slow.discard(search_id)
             return True
     with UnitOfWork(engine) as work:
-        if is_slow:
+        if search_id in slow:
             work.searches.set_back(search_id)
             work.commit()
             return False
@@ -146,10 +160,11 @@ def control(
         monotonic: the clock by which it is time to sweep again.
     """
     swept_at = -math.inf
+    slow: set[uuid.UUID] = set()
     while not stop.is_set():
         try:
             while not stop.is_set() and (
-                advance_one(engine, settings, reach=reach) or confirm_one(engine, reach=reach)
+                advance_one(engine, settings, slow=slow, reach=reach) or confirm_one(engine, reach=reach)
             ):
                 pass
             dispatcher.run()

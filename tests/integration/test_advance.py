@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 import uuid
 from typing import Any
 
@@ -431,6 +432,30 @@ def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
     monkeypatch.undo()
     advance_all(engine)
     assert reload(engine, slow).state == SearchState.RUNNING
+
+
+def test_a_step_that_was_cut_off_while_it_computed_has_more_time_the_next_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = submit(engine)
+    genuine = controller.advance
+    allowed: list[str] = []
+
+    def advance(work: UnitOfWork, search: Search, **options: Any) -> None:
+        allowed.append(work.session.scalar(text("SHOW idle_in_transaction_session_timeout")) or "")
+        if len(allowed) == 1:
+            work.allow_idle(0.01)
+            time.sleep(0.5)
+        genuine(work, search, **options)
+
+    monkeypatch.setattr(controller, "advance", advance)
+    slow: set[uuid.UUID] = set()
+    assert not advance_one(engine, SETTINGS, slow=slow)
+    assert slow == {search.id}
+    assert advance_one(engine, SETTINGS, slow=slow)
+    assert allowed == ["30s", "10min"]
+    assert slow == set()
+    assert reload(engine, search).state == SearchState.RUNNING
 
 
 def test_a_told_candidate_is_not_told_again(engine: Engine) -> None:

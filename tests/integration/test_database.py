@@ -89,7 +89,7 @@ def test_a_slow_statement_is_cancelled_by_the_server_and_its_connection_lives(fa
 
 def test_the_server_ends_a_transaction_whose_client_fell_silent(far: Engine, engine: Engine) -> None:
     with far.connect() as connection, engine.connect() as other:
-        assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
+        assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"
         soon = "set_config('idle_in_transaction_session_timeout', '1ms', true)"
         connection.execute(text(f"SELECT pg_advisory_xact_lock(7), {soon}"))
         other.execute(text("SELECT pg_advisory_xact_lock(7)"))
