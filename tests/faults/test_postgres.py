@@ -1,9 +1,9 @@
 """PostgreSQL is killed, cut off around a COMMIT, frozen, silent or full: nothing is lost, and nothing counts twice."""
 
+import contextlib
 import itertools
 import math
 import random
-import shutil
 import subprocess
 import time
 import uuid
@@ -194,12 +194,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(disk: Path, *, leave_bytes: int) -> Path:
-    """Puts a file on the disk that leaves so much room; returns it."""
+def fill(disk: Path) -> Path:
+    """Puts a file on the disk that leaves no room; returns it."""
     ballast = disk / "ballast"
-    size = shutil.disk_usage(disk).free - leave_bytes
-    with ballast.open("wb") as file:
-        for _ in range(size // (1 << 16)):
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
             file.write(bytes(1 << 16))
     return ballast
 
@@ -217,7 +216,7 @@ def test_a_full_disk_stops_writing_and_nothing_is_lost_once_there_is_room(
             if servers.cluster.search(search).state not in SEARCH_OPEN:
                 servers.cluster.conclude(search, SPEC)
                 search = begin(servers, rng)
-            ballast = fill(small_disk, leave_bytes=0)
+            ballast = fill(small_disk)
             wait_until(lambda: is_full(servers), "a write to be refused")
             ballast.unlink()
             if not servers.postgres.is_running():

@@ -23,8 +23,8 @@ N_WORKERS = 8
 N_CONTROLLERS = 2
 KILL_EVERY_S = 1.0
 SEED = 11
-#: On two cores the undisturbed run takes a minute and a half to two; with more cores there is more to do.
-EPOCHS = 5 * (os.cpu_count() or 1)
+#: On two cores the undisturbed run takes some two and a half minutes; with more cores there is more to do.
+EPOCHS = 8 * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
