@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -41,7 +42,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
 
     lease_s: PositiveFloat = Field(default=30.0, description="an evaluation not renewed for this long is put back")
-    renew_s: PositiveFloat = Field(default=5.0, description="how often a worker renews its leases and its own beat")
+    renew_s: PositiveFloat = Field(
+        default=5.0, validate_default=True, description="how often a worker renews its leases and its own beat"
+    )
     worker_timeout_s: PositiveFloat = Field(
         default=30.0, description="a worker or controller silent for this long is taken for dead"
     )
@@ -68,6 +71,16 @@ class Settings(BaseSettings):
     def _expand(cls, folder: Path) -> Path:
         return folder.expanduser().absolute()
 
+    @field_validator("renew_s")
+    @classmethod
+    def _renew_in_time(cls, renew_s: float, found: ValidationInfo) -> float:
+        lease_s = found.data.get("lease_s", renew_s * 2)
+        if renew_s * 2 > lease_s:
+            # Else what is computed would be put back while it is computed, again and again.
+            limit = {"limit": f"{lease_s / 2:g}", "lease": f"{lease_s:g}"}
+            raise PydanticCustomError("renew", "has to be at most {limit}, half of HQNAS_LEASE_S ({lease})", limit)
+        return renew_s
+
     @classmethod
     def load(cls) -> Self:
         """Returns the settings of the environment.
@@ -93,10 +106,16 @@ class Settings(BaseSettings):
         """Returns the database's URL.
 
         Raises:
-            InvalidSettings: none is set.
+            InvalidSettings: none is set, or one of another kind.
         """
         if self.database_url is None:
             raise InvalidSettings(
                 "HQNAS_DATABASE_URL is not set; set it to postgresql://…, or use `hqnas up`, which embeds a database"
             )
-        return self.database_url.get_secret_value()
+        url = self.database_url.get_secret_value()
+        if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+            # Not told as it is: it may hold a password.
+            raise InvalidSettings(
+                "HQNAS_DATABASE_URL has to begin with postgresql://, the only database that hqnas knows"
+            )
+        return url

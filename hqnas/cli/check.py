@@ -78,7 +78,7 @@ def _url(settings: "Settings", home: Path | None) -> str:
     from hqnas.launcher.cluster import url_of_running
 
     if settings.database_url is not None and home is None:
-        return settings.database_url.get_secret_value()
+        return settings.require_database_url()
     folder = (home if home is not None else settings.home).expanduser().absolute()
     url = url_of_running(folder / "postgres")
     if url is None:

@@ -121,6 +121,26 @@ def test_wrong_setting_names_its_variable(run: Run, monkeypatch: pytest.MonkeyPa
     assert result.stderr.startswith("hqnas: HQNAS_LEASE_S: ")
 
 
+def test_leases_that_would_run_out_between_renewals_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HQNAS_LEASE_S", "5")
+
+    result = run("list")
+
+    assert result.exit_code == 2
+    told = "hqnas: HQNAS_RENEW_S: has to be at most 2.5, half of HQNAS_LEASE_S (5), not 5.0\n"
+    assert result.stderr == told
+
+
+def test_a_database_of_another_kind_is_refused_without_its_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HQNAS_DATABASE_URL", "mysql://me:secret@host/hqnas")
+
+    result = run("migrate")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("hqnas: HQNAS_DATABASE_URL has to begin with postgresql://")
+    assert "secret" not in result.stderr
+
+
 def test_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
