@@ -43,6 +43,8 @@ class Weights:
         ids = self._session.scalars(
             select(Evaluation.id).where(*kept).order_by(Evaluation.id).with_for_update(skip_locked=True)
         ).all()
+        if not ids:
+            return 0
         needed = select(Candidate.id).where(
             Candidate.evaluation_id == Evaluation.id,
             or_(Candidate.on_front, Candidate.state == CandidateState.WAITING),
@@ -53,8 +55,6 @@ class Weights:
             .where(Stage.evaluation_id == Evaluation.id, Stage.kind == StageKind.AGAIN, Search.state.in_(SEARCH_OPEN))
         )
         unneeded = ~or_(needed.exists(), looked_at.exists())
-        if not ids:
-            return 0
         statement = changing(Evaluation.id.in_(ids), unneeded, values={"weights": None})
         return len(self._session.scalars(statement.returning(Evaluation.id)).all())
 

@@ -90,6 +90,7 @@ def advance_one(
                 raise
             else:
                 log.exception("search_not_advanced", search_id=str(search_id))
+                slow.discard(search_id)
         else:
             slow.discard(search_id)
             return True

@@ -94,7 +94,7 @@ def _examine(
 ) -> "Report":
     from sqlalchemy.exc import DBAPIError
 
-    from models import UnitOfWork, connect, disposing
+    from models import UnitOfWork, connect, disposing, is_transient
     from worker.check import examine
 
     with disposing(connect(url, application="check", pool_size=1, answer_s=_ANSWER_S)) as engine:
@@ -107,6 +107,8 @@ def _examine(
             with UnitOfWork(engine) as work:
                 return report if not n_again else _with_results_again(work, report, search_id, n_again)
         except DBAPIError as error:
+            if not is_transient(error):
+                raise
             reason = str(error.orig or error).strip().partition("\n")[0]
             raise _refusal(f"the database does not answer, and was not checked: {reason}") from error
 

@@ -458,6 +458,19 @@ def test_a_step_that_was_cut_off_while_it_computed_has_more_time_the_next_time(
     assert reload(engine, search).state == SearchState.RUNNING
 
 
+def test_a_step_that_was_cut_off_and_then_meets_an_error_fails_its_search(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = submit(engine)
+
+    def advance(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(controller, "advance", advance)
+    assert advance_one(engine, SETTINGS, slow={search.id})
+    assert reload(engine, search).state == SearchState.FAILED
+
+
 def test_a_told_candidate_is_not_told_again(engine: Engine) -> None:
     search = run(engine, submit(engine))
     with UnitOfWork(engine) as work:
