@@ -7,13 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from sqlalchemy import Engine
 
-from config.settings import Settings
-from models import UnitOfWork, is_transient
-from nas.calibration import Calibration
+from models import is_transient
 from worker.leases import LeaseKeeper
-from worker.machine import hardware, versions
+from worker.membership import Membership
 
 log = structlog.get_logger()
 
@@ -50,31 +47,23 @@ class Presence:
 
     def __init__(
         self,
-        engine: Engine,
-        settings: Settings,
-        *,
-        worker: str,
-        device: str,
-        n_slots: int,
-        calibration: Calibration | None,
+        membership: Membership,
         keeper: LeaseKeeper,
+        *,
+        period_s: float,
         is_leaving: threading.Event,
         is_stuck: Callable[[], bool],
         n_stuck_beats: int,
         restart: Callable[[], None],
     ) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._worker = worker
-        self._device = device
-        self._n_slots = n_slots
-        self._calibration = calibration
+        self._membership = membership
+        self._worker = membership.worker
         self._keeper = keeper
+        self._period_s = period_s
         self._is_stuck = is_stuck
         self._n_stuck_beats = n_stuck_beats
         self._restart = restart
         self._left = is_leaving
-        self._is_registered = False
         self._n_stuck = 0
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -93,12 +82,7 @@ class Presence:
             # Not for ever: a signal may bring us here from the middle of a fork, during which the thread stands still.
             self._thread.join(_FAREWELL_S)
         try:
-            with UnitOfWork(self._engine) as work:
-                work.workers.stop(self._worker)
-                n_released = work.evaluations.release(self._worker)
-                work.ring()
-                work.commit()
-            log.info("worker_left", worker=self._worker, n_released=n_released)
+            self._membership.leave()
         except Exception as failure:
             if not is_transient(failure):
                 raise
@@ -121,11 +105,11 @@ class Presence:
             try:
                 if time.monotonic() >= beat_at:
                     self._beat()
-                    beat_at = time.monotonic() + self._settings.renew_s
+                    beat_at = time.monotonic() + self._period_s
                 self._keeper.look()
             finally:
                 _WORK_OR_FORK.release()
-            _AWAKE.wait(min(_LOOK_S, self._settings.renew_s))
+            _AWAKE.wait(min(_LOOK_S, self._period_s))
             _AWAKE.clear()
             if self._left.is_set():
                 return
@@ -139,13 +123,7 @@ class Presence:
                 raise
             log.warning("leases_not_renewed", worker=self._worker, error=str(failure))
         try:
-            with UnitOfWork(self._engine) as work:
-                if self._is_registered:
-                    work.workers.beat(self._worker)
-                else:
-                    self._register(work)
-                work.commit()
-            self._is_registered = True
+            self._membership.beat()
         except Exception as failure:
             if not is_transient(failure):
                 raise
@@ -154,17 +132,3 @@ class Presence:
         if self._n_stuck == self._n_stuck_beats:
             log.error("worker_stuck", worker=self._worker)
             self._restart()
-
-    def _register(self, work: UnitOfWork) -> None:
-        work.workers.register(
-            self._worker,
-            device=self._device,
-            n_slots=self._n_slots,
-            hardware=hardware(),
-            versions=versions(),
-            calibration=None if self._calibration is None else self._calibration.to_json(),
-        )
-        # What a worker of this name held before it died is free at once.
-        work.evaluations.release(self._worker)
-        work.ring()
-        log.info("worker_registered", worker=self._worker, device=self._device, n_slots=self._n_slots)

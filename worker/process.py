@@ -22,7 +22,8 @@ from worker.board import Board, new_board
 from worker.broker import BOARD, STARTING_S, make_app, queue_of
 from worker.calibration import calibration_of
 from worker.leases import LeaseKeeper, PoolProcess
-from worker.machine import memory_bytes, require_gpu
+from worker.machine import hardware, memory_bytes, require_gpu, versions
+from worker.membership import Membership
 from worker.presence import Presence
 
 log = structlog.get_logger()
@@ -95,14 +96,19 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             memory_limit_bytes=_memory_limit_bytes(settings),
             is_leaving=is_leaving.is_set,
         )
-        presence = Presence(
+        membership = Membership(
             engine,
-            settings,
             worker=worker,
             device=device,
             n_slots=slots,
-            calibration=calibration,
-            keeper=keeper,
+            hardware=hardware(),
+            versions=versions(),
+            calibration=None if calibration is None else calibration.to_json(),
+        )
+        presence = Presence(
+            membership,
+            keeper,
+            period_s=settings.renew_s,
             is_leaving=is_leaving,
             is_stuck=lambda: _has_work_that_nobody_takes(board),
             n_stuck_beats=_stuck_beats(settings, device),

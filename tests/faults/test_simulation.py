@@ -45,7 +45,7 @@ def test_whatever_goes_wrong_the_searches_come_out_as_undisturbed(simulator: Sim
 
 
 def test_everything_at_once_breaks_nothing_either(simulator: Simulator) -> None:
-    reports = [simulator.run(seed, scenario=SCENARIOS[0], profile=EVERYTHING) for seed in range(4)]
+    reports = [simulator.run(seed, scenario=SCENARIOS[0], profile=EVERYTHING) for seed in range(8)]
     assert {report.violations for report in reports} == {()}
     faults = {name for report in reports for name in report.trace.faults}
     assert {"controller killed", "worker killed", "child died", "worker terminated", "worker frozen"} <= faults

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from config.settings import Settings
 from models import UnitOfWork
 from models.tables import Worker
+from worker.membership import Membership
 from worker.presence import _WORK_OR_FORK, Presence
 
 ROOT = Path(__file__).parents[2]
@@ -58,14 +60,11 @@ def fork_and_end(has_forked: threading.Event) -> None:
 
 
 def presence_of(engine: Engine, settings: Settings, keeper: Counting | Pausing) -> Presence:
+    about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": None}
     return Presence(
-        engine,
-        settings,
-        worker="w",
-        device="cpu",
-        n_slots=1,
-        calibration=None,
-        keeper=keeper,  # type: ignore[arg-type]  # all that it uses
+        Membership(engine, worker="w", device="cpu", n_slots=1, **about),
+        keeper,  # type: ignore[arg-type]  # all that it uses
+        period_s=settings.renew_s,
         is_leaving=threading.Event(),
         is_stuck=lambda: False,
         n_stuck_beats=3,
@@ -136,6 +135,7 @@ import sys
 from config.settings import Settings
 from models import UnitOfWork
 from models.tables import Worker
+from worker.membership import Membership
 from worker.presence import Presence
 from worker.process import run_worker
 

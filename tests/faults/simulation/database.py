@@ -20,7 +20,8 @@ _IMPATIENT: Final = "SET LOCAL lock_timeout = '1ms'"
 _SET_CLOCK: Final = "SELECT set_config('simulated.now', %s, true)"
 
 _EMPTIED: Final = (
-    "confirmation_members", "confirmations", "stages", "candidates", "generations", "evaluations", "searches", "workers"
+    "confirmation_members", "confirmations", "stages", "candidates", "generations", "evaluations", "searches",
+    "workers", "controllers",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from worker.attempt import Attempts, LeaseLost
 from worker.controller import control
 from worker.controller_presence import ControllerPresence
 from worker.dispatch import Dispatcher
+from worker.membership import Membership
 from worker.outcomes import Outcome
 
 #: Slots of the workers.
@@ -128,6 +129,8 @@ class Worker:
     def start(self) -> None:
         """Starts the processes."""
         self.parent = Actor(f"{self.name}", self._beat)
+        about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": self.scenario.calibration}
+        self._membership = Membership(self.world.engine, worker=self.name, device="cpu", n_slots=self._n_slots, **about)
         self.slots = [self._slot() for _ in range(self._n_slots)]
 
     def _slot(self) -> Slot:
@@ -174,11 +177,7 @@ class Worker:
 
     def _leave(self) -> None:
         try:
-            with UnitOfWork(self.world.engine) as work:
-                work.workers.stop(self.name)
-                work.evaluations.release(self.name)
-                work.ring()
-                work.commit()
+            self._membership.leave()
         except Exception as failure:
             if not is_transient(failure):
                 raise
@@ -198,27 +197,14 @@ class Worker:
                 self.world.rest(_RETRY_S)
 
     def _beat(self) -> None:
-        is_registered = False
         while True:
-            try:
-                with UnitOfWork(self.world.engine) as work:
-                    if is_registered:
-                        work.workers.beat(self.name)
-                    else:
-                        self._register(work)
-                    work.commit()
-                is_registered = True
-                self._renew()
-            except Exception as failure:
-                if not is_transient(failure):
-                    raise
+            for step in (self._renew, self._membership.beat):
+                try:
+                    step()
+                except Exception as failure:
+                    if not is_transient(failure):
+                        raise
             self.world.rest(_BEAT_S)
-
-    def _register(self, work: UnitOfWork) -> None:
-        about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": self.scenario.calibration}
-        work.workers.register(self.name, device="cpu", n_slots=self._n_slots, **about)
-        work.evaluations.release(self.name)
-        work.ring()
 
     def _renew(self) -> None:
         at_work = [slot for slot in self.slots if slot.claims and not slot.actor.is_dead]
