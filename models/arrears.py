@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select, text, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from models.audit import MOST_SHOWN, Rows, behind
 from models.evaluations import is_waited_for
@@ -29,10 +29,16 @@ class Arrears:
             Evaluation.state == EvaluationState.RUNNING,
         )
 
-    def unclaimed(self, search_id: uuid.UUID | None, *, device: str, after_s: float) -> Rows:
-        """Returns id, device and seconds of evaluations that were dispatched longer ago and never claimed."""
+    def unclaimed(self, search_id: uuid.UUID | None, *, device: str, worker_timeout_s: float, after_s: float) -> Rows:
+        """Returns id, device and seconds of evaluations that no worker claimed for longer, though a slot was free.
+
+        Free since when: since an evaluation ended last, or a worker came; what was dispatched earlier waited its turn.
+        """
+        ended = aliased(Evaluation)
+        last_end = select(func.max(ended.finished_at)).where(ended.device == device).scalar_subquery()
+        came = select(func.max(Worker.started_at)).where(is_live(worker_timeout_s), Worker.device == device)
         return self._late(
-            Evaluation.dispatched_at,
+            func.greatest(Evaluation.dispatched_at, last_end, came.scalar_subquery()),
             Evaluation.device,
             after_s,
             behind(search_id),
@@ -111,13 +117,14 @@ class Arrears:
             confirmations = confirmations.where(Confirmation.search_id == search_id)
         return (self._session.scalar(searches) or 0) + (self._session.scalar(confirmations) or 0)
 
-    def has_controller(self) -> bool:
-        """Whether a controller is connected to this database; one behind a pooler is not seen."""
+    def served_s(self) -> float:
+        """Returns for how long a controller has been connected to this database; 0 if none is, or behind a pooler."""
+        # To a role that may not see it, the beginning of another's connection is null.
         statement = (
-            "SELECT count(*) FROM pg_stat_activity "
+            "SELECT max(coalesce(extract(epoch FROM now() - backend_start), 'infinity')) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name LIKE 'hqnas-controller%'"
         )
-        return bool(self._session.scalar(text(statement)))
+        return max(float(self._session.scalar(text(statement)) or 0), 0.0)
 
     def _late(self, since: Any, about: Any, longer_than_s: float, *conditions: ColumnElement[bool]) -> Rows:
         age_s = func.extract("epoch", func.now() - since)

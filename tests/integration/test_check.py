@@ -1,5 +1,6 @@
 """A check of a live database: silent on whatever searches do, at any moment; what it reads, and what it only notes."""
 
+import math
 import threading
 from typing import Any
 
@@ -13,7 +14,7 @@ from models import Evaluation, Search, UnitOfWork
 from models import evaluations as evaluations_of
 from models.states import EvaluationState, SearchState
 from models.tables import DEFAULT_TEAM_ID
-from worker.check import Report, examine
+from worker.check import GRACE_S, Report, examine
 from worker.sweep import sweep
 
 AT_ONCE = {"training": {"epochs": EPOCHS}}
@@ -26,7 +27,7 @@ TINY = {
 
 def look(engine: Engine, **options: Any) -> Report:
     with UnitOfWork(engine) as work:
-        return examine(work, SETTINGS, **{"is_served": True, **options})
+        return examine(work, SETTINGS, **{"served_s": math.inf, **options})
 
 
 def is_unlucky(evaluation: Evaluation) -> bool:
@@ -126,7 +127,7 @@ def test_nothing_is_wrong_while_searches_run_beside_the_check(engine: Engine) ->
     server.start()
     found = []
     while server.is_alive():
-        found.append(look(engine, is_served=None, replays=False))
+        found.append(look(engine, served_s=None, replays=False))
     server.join()
     assert [one.violations for one in found] == [()] * len(found)
     assert reload(engine, search).state == SearchState.FINISHED
@@ -290,22 +291,43 @@ def test_work_that_no_worker_takes_and_a_broker_that_is_away_are_noted(engine: E
     assert look(engine).notes == ()
 
 
-def test_a_doorbell_that_waits_while_all_slots_are_busy_is_not_lost(engine: Engine) -> None:
+def test_a_doorbell_that_waits_for_a_slot_is_not_lost(engine: Engine) -> None:
     submit(engine, **AT_ONCE)
     advance_all(engine)
     first, second, *_ = pending(engine)
     with UnitOfWork(engine) as work:
         work.workers.register("w", device="cpu", n_slots=1, hardware={}, versions={})
         work.queue.dispatch([[first.id]])
-        work.evaluations.claim([second.id], worker="w", lease_s=60)
+        (claim,) = work.evaluations.claim([second.id], worker="w", lease_s=60)
         work.commit()
     with engine.begin() as connection:
         connection.execute(text("UPDATE evaluations SET dispatched_at = now() - interval '1 day'"))
-    assert look(engine).violations == ()
+        connection.execute(text("UPDATE workers SET started_at = now() - interval '1 day'"))
+    assert look(engine).violations == ()  # every slot is busy
     with UnitOfWork(engine) as work:
-        work.evaluations.release("w")
+        work.evaluations.fail(claim, {"class": "test", "message": "test"})
         work.commit()
+    assert look(engine).violations == ()  # one became free just now
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE evaluations SET finished_at = now() - interval '1 day'"))
     assert [one.ids for one in look(engine).violations] == [(str(first.id),)]
+    with UnitOfWork(engine) as work:
+        work.workers.register("w", device="cpu", n_slots=1, hardware={}, versions={})
+        work.commit()
+    assert look(engine).violations == ()  # its worker came just now
+
+
+def test_what_was_late_before_a_controller_came_is_not_held_against_it(engine: Engine) -> None:
+    submit(engine, **AT_ONCE)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE searches SET created_at = now() - interval '1 day'"))
+    assert len(look(engine, served_s=GRACE_S + 1).violations) == 1
+    found = look(engine, served_s=GRACE_S - 1)
+    assert found.violations == ()
+    assert found.notes == (
+        "a controller has been connected to this database for 59 s only: what is late is not held against it before "
+        "60 s; check again then",
+    )
 
 
 def test_a_search_is_checked_without_what_is_wrong_with_others(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 Each fault is planted in a transaction that is rolled back, with the constraint dropped that would keep it out.
 """
 
+import math
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class Inside(UnitOfWork):
 
 def look(connection: Connection | Engine, **options: Any) -> Report:
     with Inside(connection) as work:  # type: ignore[arg-type]
-        return examine(work, SETTINGS, **{"is_served": True, **options})
+        return examine(work, SETTINGS, **{"served_s": math.inf, **options})
 
 
 def test_without_a_fault_nothing_is_found(searches: Searches) -> None:
@@ -781,10 +782,12 @@ FAULTS: dict[str, tuple[str, str, list[str], str]] = {
         "running",
         [
             "INSERT INTO workers (name, device, n_slots, hardware, versions) VALUES ('deaf', 'cpu', 4, '{}', '{}')",
+            "UPDATE workers SET started_at = now() - interval '1 day'",
+            "UPDATE evaluations SET finished_at = finished_at - interval '1 day'",
             "UPDATE evaluations SET state = 'dispatched', dispatched_at = now() - interval '121 s' "
             f"""WHERE {evaluation_of("state = 'waiting'", order="index DESC")}""",
         ],
-        "an evaluation was dispatched 121 s ago, and no worker has claimed it, nor was it sent again",
+        "an evaluation was dispatched, and for 121 s no worker has claimed it, nor was it sent again",
     ),
     "a cancelled evaluation that something waits for": (
         "I7",

@@ -19,11 +19,11 @@ def check(
     *,
     search_id: UUID | None = None,
     grace_s: float = GRACE_S,
-    is_served: bool | None = None,
+    served_s: float | None = None,
     replays: bool = True,
 ) -> list[Violation]:
     """Returns what does not hold; the arguments are those of `examine`."""
-    report = examine(work, settings, search_id=search_id, grace_s=grace_s, is_served=is_served, replays=replays)
+    report = examine(work, settings, search_id=search_id, grace_s=grace_s, served_s=served_s, replays=replays)
     return list(report.violations)
 
 
@@ -33,7 +33,7 @@ def examine(
     *,
     search_id: UUID | None = None,
     grace_s: float = GRACE_S,
-    is_served: bool | None = None,
+    served_s: float | None = None,
     replays: bool = True,
 ) -> Report:
     """Checks all searches, or one, as they are at one moment.
@@ -43,8 +43,8 @@ def examine(
         settings: those of the service: how long doorbells and workers may be silent.
         search_id: of the one search, whichever team's.
         grace_s: how late anything may be before it counts as forgotten.
-        is_served: whether a controller is at work, without which what is late is no violation but a note; by default,
-            whether one is connected to the database.
+        served_s: for how long a controller has been at work, 0 if none is; by default, connected to the database. What
+            it has not had the grace to see to is no violation, and a note says so.
         replays: whether proposals, survivors and verdicts are made again: most of the time that a check takes.
 
     Raises:
@@ -66,7 +66,7 @@ def examine(
         search_id,
         findings,
         grace_s=grace_s,
-        is_served=work.arrears.has_controller() if is_served is None else is_served,
+        served_s=work.arrears.served_s() if served_s is None else served_s,
     )
     return Report(
         violations=findings.violations,

@@ -15,10 +15,10 @@ def check_standstill(
     findings: Findings,
     *,
     grace_s: float,
-    is_served: bool,
+    served_s: float,
 ) -> None:
-    """Names what is late by more than the grace; where no controller is at work, says that instead."""
-    if is_served:
+    """Names what is late by more than the grace; where no controller has been there for that long, says so instead."""
+    if served_s > grace_s:
         _check_evaluations(work, settings, search_id, findings, grace_s=grace_s)
         for one in work.searches.stalled(search_id, worker_timeout_s=settings.worker_timeout_s, grace_s=grace_s):
             claim = "a search could move, and no controller has taken it for more than {grace:.0f} s"
@@ -28,10 +28,16 @@ def check_standstill(
             findings.violation("I7", claim, of_search, confirmation_id, grace=grace_s)
     elif n_open := work.arrears.count_open(search_id):
         what = _count(n_open, "search or confirmation that has", "searches and confirmations that have")
-        findings.note(
-            f"no controller is connected to this database: {what} not ended will not move, and what is late is not "
-            "held against it; start one with `hqnas controller`"
-        )
+        if served_s == 0:
+            findings.note(
+                f"no controller is connected to this database: {what} not ended will not move, and what is late is not "
+                "held against it; start one with `hqnas controller`"
+            )
+        else:
+            findings.note(
+                f"a controller has been connected to this database for {served_s:.0f} s only: what is late is not held "
+                f"against it before {grace_s:.0f} s; check again then"
+            )
     _note_queues(work, settings, findings)
 
 
@@ -46,9 +52,14 @@ def _check_evaluations(
         # While every slot is busy, a doorbell that waits is not lost.
         if in_flight[device, EvaluationState.RUNNING] >= n_slots:
             continue
-        for row in work.arrears.unclaimed(search_id, device=device, after_s=settings.rering_s + grace_s):
+        for row in work.arrears.unclaimed(
+            search_id,
+            device=device,
+            worker_timeout_s=settings.worker_timeout_s,
+            after_s=settings.rering_s + grace_s,
+        ):
             claim = (
-                "an evaluation was dispatched {seconds:.0f} s ago, and no worker has claimed it, nor was it sent again"
+                "an evaluation was dispatched, and for {seconds:.0f} s no worker has claimed it, nor was it sent again"
             )
             findings.violation("I7", claim, row.id, seconds=row.seconds)
     for row in work.arrears.given_up(search_id, grace_s=grace_s):

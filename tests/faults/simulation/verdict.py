@@ -1,5 +1,6 @@
 """Whether a schedule kept what must hold: its outcome beside that of the same searches undisturbed."""
 
+import math
 from typing import Any, Final
 
 from faults.simulation.requests import Caller
@@ -84,7 +85,7 @@ def _cut(told: Any) -> str:
 def violations_in(engine: Engine, *, has_ended: bool) -> list[str]:
     """Returns what the checker of a live database says, with the proposals made again only where all has ended."""
     with UnitOfWork(engine) as work:
-        found = check(work, SETTINGS, is_served=has_ended, grace_s=_GRACE_S, replays=has_ended)
+        found = check(work, SETTINGS, served_s=math.inf if has_ended else 0, grace_s=_GRACE_S, replays=has_ended)
     return [str(one) for one in found]
 
 
