@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -41,10 +41,20 @@ class Shown:
 
 
 class Board:
-    """A folder with a file for each process of the pool that is at work, named by its id."""
+    """A folder with a file for each process of the pool that is at work, named by its id.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made when something is shown.
+        pid: returns the id of this process.
+        monotonic: the clock of all who show and read.
+    """
+
+    def __init__(
+        self, folder: Path, *, pid: Callable[[], int] = os.getpid, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = folder
+        self._pid = pid
+        self._monotonic = monotonic
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -66,11 +76,11 @@ class Board:
 
     def show(self, attempts: Sequence[Token], *, is_computing: bool, n_shares: int) -> None:
         """Shows what this process has in its hands."""
-        self._write(attempts, computing_since=time.monotonic() if is_computing else None, n_shares=n_shares)
+        self._write(attempts, computing_since=self._monotonic() if is_computing else None, n_shares=n_shares)
 
     def clear(self) -> None:
         """Shows that this process holds nothing."""
-        self.forget(os.getpid())
+        self.forget(self._pid())
 
     def read(self) -> list[Shown]:
         """Returns what all processes show."""
@@ -103,9 +113,10 @@ class Board:
         }
         # Whoever tidies up the machine's temporary folders may have taken it away.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = self.folder / f".{os.getpid()}"
+        pid = self._pid()
+        unfinished = self.folder / f".{pid}"
         unfinished.write_text(json.dumps(shown), encoding="ascii")
-        unfinished.replace(self.folder / str(os.getpid()))
+        unfinished.replace(self.folder / str(pid))
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ class Presence:
     `is_stuck` says whether work waits that no process of the pool takes; when it stays so for `n_stuck_beats` in a row,
     `restart` is called. So it is when the thread meets an error that it does not expect, for nobody would renew the
     leases.
+
+    Without `enter`, whoever owns it calls `attend` itself.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Presence:
         is_stuck: Callable[[], bool],
         n_stuck_beats: int,
         restart: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._membership = membership
         self._worker = membership.worker
@@ -65,6 +68,8 @@ class Presence:
         self._restart = restart
         self._left = is_leaving
         self._n_stuck = 0
+        self._monotonic = monotonic
+        self._beat_at = monotonic()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
     def enter(self) -> None:
@@ -78,7 +83,7 @@ class Presence:
         """
         self._left.set()
         _AWAKE.set()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             # Not for ever: a signal may bring us here from the middle of a fork, during which the thread stands still.
             self._thread.join(_FAREWELL_S)
         try:
@@ -88,25 +93,28 @@ class Presence:
                 raise
             log.warning("worker_left_silently", worker=self._worker, error=str(failure))
 
+    def attend(self) -> None:
+        """Beats if it is time to, and looks at what the processes of the pool do."""
+        if self._monotonic() >= self._beat_at:
+            self._beat()
+            self._beat_at = self._monotonic() + self._period_s
+        self._keeper.look()
+
     def _run(self) -> None:
         try:
-            self._beat_until_left()
+            self._attend_until_left()
         except Exception:  # the edge of the thread, which nobody else watches
             log.exception("presence_failed", worker=self._worker)
             self._restart()
 
-    def _beat_until_left(self) -> None:
-        beat_at = time.monotonic()
+    def _attend_until_left(self) -> None:
         while True:
             # Who leaves may have interrupted a fork, which then never ends.
             while not _WORK_OR_FORK.acquire(timeout=_LOOK_S):
                 if self._left.is_set():
                     return
             try:
-                if time.monotonic() >= beat_at:
-                    self._beat()
-                    beat_at = time.monotonic() + self._period_s
-                self._keeper.look()
+                self.attend()
             finally:
                 _WORK_OR_FORK.release()
             _AWAKE.wait(min(_LOOK_S, self._period_s))

@@ -21,9 +21,10 @@ from models import connect, disposing
 from worker.board import Board, new_board
 from worker.broker import BOARD, STARTING_S, make_app, queue_of
 from worker.calibration import calibration_of
-from worker.leases import LeaseKeeper, PoolProcess
+from worker.leases import LeaseKeeper
 from worker.machine import hardware, memory_bytes, require_gpu, versions
 from worker.membership import Membership
+from worker.pool import Pool, PoolProcess
 from worker.presence import Presence
 
 log = structlog.get_logger()
@@ -92,7 +93,7 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             engine,
             settings,
             board=board,
-            processes=lambda: _pool_processes(process),
+            pool=Pool(lambda: _pool_processes(process)),
             memory_limit_bytes=_memory_limit_bytes(settings),
             is_leaving=is_leaving.is_set,
         )

@@ -27,6 +27,7 @@ from models.states import EvaluationState
 from worker import leases
 from worker.board import Board, Shown
 from worker.leases import LeaseKeeper
+from worker.pool import Pool
 
 GIB = 2**30
 
@@ -48,7 +49,7 @@ class Process:
 
 
 @dataclass
-class Pool:
+class Processes:
     """Processes that a keeper watches, and their board."""
 
     board: Board
@@ -73,8 +74,8 @@ class Pool:
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> Iterator[Pool]:
-    found = Pool(Board(tmp_path / "board"))
+def pool(tmp_path: Path) -> Iterator[Processes]:
+    found = Processes(Board(tmp_path / "board"))
     yield found
     for process in found.processes:
         process.popen.kill()
@@ -82,16 +83,16 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 
 @pytest.fixture
-def keeper(engine: Engine, settings: Settings, pool: Pool) -> LeaseKeeper:
+def keeper(engine: Engine, settings: Settings, pool: Processes) -> LeaseKeeper:
     return keeper_of(engine, settings, pool)
 
 
-def keeper_of(engine: Engine, settings: Settings, pool: Pool, *, memory_limit_bytes: float = GIB) -> LeaseKeeper:
+def keeper_of(engine: Engine, settings: Settings, pool: Processes, *, memory_limit_bytes: float = GIB) -> LeaseKeeper:
     return LeaseKeeper(
         engine,
         settings.model_copy(update={"time_limit_s": 100.0}),
         board=pool.board,
-        processes=lambda: pool.processes,
+        pool=Pool(lambda: pool.processes),
         memory_limit_bytes=memory_limit_bytes,
         is_leaving=lambda: pool.is_leaving,
     )
@@ -151,7 +152,7 @@ def end(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
 
 
 def test_what_a_process_shows_is_renewed_and_what_nobody_shows_runs_out(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     mine, _ = claim(engine, ids[:1], lease_s=-1), claim(engine, ids[1:2], lease_s=-1)
     pool.show(pool.start(), mine)
@@ -161,7 +162,7 @@ def test_what_a_process_shows_is_renewed_and_what_nobody_shows_runs_out(
 
 
 def test_a_stopped_process_is_not_renewed_for_it_computes_nothing(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:1], lease_s=-1))
@@ -171,7 +172,7 @@ def test_a_stopped_process_is_not_renewed_for_it_computes_nothing(
 
 
 def test_outcomes_that_wait_for_the_database_are_renewed_and_under_no_limit(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:1], lease_s=-1), for_s=None)
@@ -182,7 +183,7 @@ def test_outcomes_that_wait_for_the_database_are_renewed_and_under_no_limit(
 
 
 def test_what_a_dead_process_was_computing_is_blamed_with_how_it_died(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     neighbour = pool.start()
     pool.show(neighbour, claim(engine, ids[2:3]))
@@ -201,7 +202,7 @@ def test_what_a_dead_process_was_computing_is_blamed_with_how_it_died(
 
 
 def test_how_a_process_died_is_known_that_was_only_seen_before_its_start(
-    engine: Engine, pool: Pool, settings: Settings, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     process.is_started = False
@@ -217,7 +218,7 @@ def test_how_a_process_died_is_known_that_was_only_seen_before_its_start(
 
 
 def test_a_death_that_the_pool_has_not_seen_yet_is_told_all_the_same(
-    engine: Engine, pool: Pool, settings: Settings, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start("sh", "-c", "exit 7")
     keeper = keeper_of(engine, settings.model_copy(update={"crash_limit": 1}), pool)
@@ -230,7 +231,7 @@ def test_a_death_that_the_pool_has_not_seen_yet_is_told_all_the_same(
 
 
 def test_nobody_is_blamed_for_a_process_that_dies_with_its_worker(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:1]))
@@ -243,7 +244,7 @@ def test_nobody_is_blamed_for_a_process_that_dies_with_its_worker(
 
 
 def test_a_process_that_died_after_its_result_was_recorded_is_not_blamed(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     (mine,) = claim(engine, ids[:1])
@@ -259,7 +260,7 @@ def test_a_process_that_died_after_its_result_was_recorded_is_not_blamed(
 
 
 def test_a_crash_is_recorded_once_the_database_answers(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "_RETRY_S", 0.0)
     process = pool.start()
@@ -280,7 +281,7 @@ def disk_is_full(work: UnitOfWork) -> None:
 
 
 def test_a_process_that_has_lost_all_it_computes_is_told_and_nobody_blamed(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:2]))
@@ -298,7 +299,7 @@ def test_a_process_that_has_lost_all_it_computes_is_told_and_nobody_blamed(
 
 
 def test_a_process_that_does_not_leave_what_it_has_lost_is_killed_and_the_next_attempt_not_blamed(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = pool.start("sh", "-c", "trap '' USR2; exec sleep 1000")
     wait_until(lambda: psutil.Process(process.popen.pid).name() == "sleep", "the process to ignore the signal")
@@ -318,7 +319,7 @@ def test_a_process_that_does_not_leave_what_it_has_lost_is_killed_and_the_next_a
 
 
 def test_a_stopped_process_that_has_lost_its_lease_is_told_as_it_goes_on(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:1], lease_s=-1))
@@ -331,22 +332,22 @@ def test_a_stopped_process_that_has_lost_its_lease_is_told_as_it_goes_on(
 
 
 def test_a_process_that_has_gone_on_to_the_next_doorbell_is_not_meant(
-    engine: Engine, pool: Pool, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:1]))
     (before,) = pool.board.read()
-    with leases._stopped(pool.board, before) as found:
+    with keeper._stopped(before) as found:
         assert found is not None
         assert status(process) == psutil.STATUS_STOPPED
     pool.show(process, claim(engine, ids[1:2]))
-    with leases._stopped(pool.board, before) as found:
+    with keeper._stopped(before) as found:
         assert found is None
     assert status(process) != psutil.STATUS_STOPPED
 
 
 def test_an_evaluation_that_runs_too_long_is_stopped_and_the_reason_names_the_limit(
-    engine: Engine, pool: Pool, settings: Settings, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID]
 ) -> None:
     keeper = keeper_of(engine, settings.model_copy(update={"crash_limit": 1}), pool)
     slow, quick = pool.start(), pool.start()
@@ -362,7 +363,7 @@ def test_an_evaluation_that_runs_too_long_is_stopped_and_the_reason_names_the_li
 
 
 def test_the_limit_of_a_bundle_is_told_with_the_share_of_each(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID]
 ) -> None:
     process = pool.start()
     pool.show(process, claim(engine, ids[:2]), for_s=201)
@@ -371,7 +372,7 @@ def test_the_limit_of_a_bundle_is_told_with_the_share_of_each(
 
 
 def test_a_process_that_grows_too_large_is_stopped_and_the_reason_names_the_limit(
-    engine: Engine, pool: Pool, settings: Settings, ids: list[uuid.UUID]
+    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID]
 ) -> None:
     few = settings.model_copy(update={"crash_limit": 1})
     keeper = keeper_of(engine, few, pool, memory_limit_bytes=0.0001 * GIB)
@@ -386,7 +387,7 @@ def test_a_process_that_grows_too_large_is_stopped_and_the_reason_names_the_limi
 
 
 def test_a_worker_whose_clock_is_wrong_holds_its_leases_for_no_longer_and_no_shorter(
-    engine: Engine, pool: Pool, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, pool: Processes, keeper: LeaseKeeper, ids: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_time = time.time
     for error_s in (-600, 600):

@@ -1,8 +1,9 @@
 """Controllers and workers, made of the production code that runs in theirs."""
 
-import functools
+import contextlib
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from faults.simulation.actors import Actor
@@ -11,20 +12,21 @@ from faults.simulation.results import ChildDied, compute
 from faults.simulation.scenarios import Scenario
 from faults.simulation.world import SETTINGS, World
 
-from models import UnitOfWork, is_transient
-from models.evaluations import Claim, Token
+from models.evaluations import Claim
 from worker.attempt import Attempts, LeaseLost
+from worker.board import Board
 from worker.controller import control
 from worker.controller_presence import ControllerPresence
 from worker.dispatch import Dispatcher
+from worker.leases import ABANDON, LeaseKeeper
 from worker.membership import Membership
 from worker.outcomes import Outcome
+from worker.presence import Presence
 
 #: Slots of the workers.
 _SLOTS: Final = {"w1": 2, "w2": 1, "w3": 1}
 _CONTROLLERS: Final = ("c1", "c2")
-_BEAT_S: Final = 5.0
-_RETRY_S: Final = 2.0
+_ATTEND_S: Final = 1.0
 
 
 class Bell:
@@ -63,36 +65,43 @@ class Controller:
     def _run(self) -> None:
         world, bell = self._world, Bell(self._world)
         dispatcher = Dispatcher(world.engine, world.bus, SETTINGS, reach=world.reach)  # type: ignore[arg-type]  # all that it uses
-        presence = ControllerPresence(world.engine, dispatcher, SETTINGS, name=self.name, monotonic=self._seconds)
+        presence = ControllerPresence(world.engine, dispatcher, SETTINGS, name=self.name, monotonic=world.monotonic)
         control(
             world.engine, bell, dispatcher, presence, SETTINGS, bell,  # type: ignore[arg-type]  # likewise
-            reach=world.reach, monotonic=self._seconds,
+            reach=world.reach, monotonic=world.monotonic,
         )  # fmt: skip
-
-    def _seconds(self) -> float:
-        return self._world.clock.seconds
 
 
 class Slot:
-    """One process of a worker's pool."""
+    """One process of a worker's pool; `pid` tells it from the others of the worker."""
 
-    def __init__(self, worker: "Worker", number: int) -> None:
+    def __init__(self, worker: "Worker", pid: int) -> None:
+        self.pid = pid
         self.doorbell: Doorbell | None = None
-        self.claims: list[Claim] = []
-        self.is_abandoned = False  #: none of its claims holds any more
+        self._is_told = False  #: to abandon what it computes
         self._worker = worker
-        self.actor = Actor(f"{worker.name}/{number}", self._run)
+        self.actor = Actor(f"{worker.name}/{pid}", self._run)
 
     @property
     def is_free(self) -> bool:
         """Whether it takes a doorbell now."""
         return self.doorbell is None and not self.actor.is_dead and not self.actor.is_frozen
 
+    def send_signal(self, number: int) -> None:
+        """Tells it to abandon what it computes."""
+        assert number == ABANDON
+        self._is_told = True
+
+    def kill(self) -> None:
+        """Ends it."""
+        self._worker.world.kill(self.actor)
+
     def _run(self) -> None:
-        world = self._worker.world
+        world, worker = self._worker.world, self._worker
         attempts = Attempts(
-            world.engine, SETTINGS, worker=self._worker.name, compute=self._compute, reach=world.reach, pause=world.rest
-        )
+            world.engine, SETTINGS, worker=worker.name, board=worker.board_of(self.pid), compute=self._compute,
+            reach=world.reach, pause=world.rest,
+        )  # fmt: skip
         while True:
             while self.doorbell is None:
                 world.rest(math.inf)
@@ -100,18 +109,54 @@ class Slot:
                 attempts.run(self.doorbell.ids)
             except ChildDied:
                 return
-            self.doorbell, self.claims, self.is_abandoned = None, [], False
+            self.doorbell = None
 
     def _compute(self, claims: Sequence[Claim]) -> list[tuple[Claim, Outcome]]:
-        self.claims = list(claims)
+        self._is_told = False
         scenario = self._worker.scenario
         found = compute(claims, failing=scenario.failing, deadly=scenario.deadly, stand_still=self._stand_still)
         return list(found)
 
     def _stand_still(self) -> None:
         self._worker.world.compute()
-        if self.is_abandoned:
+        if self._is_told:
             raise LeaseLost
+
+
+class Pool:
+    """Stands for `worker.pool.Pool`: the processes of a simulated worker."""
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+
+    def update(self, *, shown: Collection[int]) -> None:
+        """Nothing is remembered."""
+
+    def is_dead(self, pid: int) -> bool:
+        """Whether it has ended."""
+        slot = self._slot(pid)
+        return slot is None or slot.actor.is_dead
+
+    def is_stopped(self, pid: int) -> bool:
+        """Whether it gets no turns."""
+        slot = self._slot(pid)
+        return slot is not None and slot.actor.is_frozen
+
+    def resident_bytes(self, _: int) -> int:
+        """Nothing grows here."""
+        return 0
+
+    def ending(self, _: int) -> str:
+        """Returns how it died."""
+        return "it was simulated"
+
+    @contextlib.contextmanager
+    def stopped(self, pid: int) -> Iterator[Slot | None]:
+        """Yields the process, which gets no turn meanwhile."""
+        yield None if self.is_dead(pid) else self._slot(pid)
+
+    def _slot(self, pid: int) -> Slot | None:
+        return next((slot for slot in self._worker.slots if slot.pid == pid), None)
 
 
 class Worker:
@@ -123,15 +168,29 @@ class Worker:
         self.scenario = scenario
         self._n_slots = n_slots
         self._n_started = 0
-        self.mourning: list[Actor] = []
         self.start()
 
     def start(self) -> None:
         """Starts the processes."""
-        self.parent = Actor(f"{self.name}", self._beat)
-        about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": self.scenario.calibration}
-        self._membership = Membership(self.world.engine, worker=self.name, device="cpu", n_slots=self._n_slots, **about)
+        world, calibration = self.world, self.scenario.calibration
+        is_leaving = threading.Event()
+        self._folder = world.folder / f"{self.name}-{self._n_started}"
         self.slots = [self._slot() for _ in range(self._n_slots)]
+        about: dict[str, Any] = {"hardware": {}, "versions": {}, "calibration": calibration}
+        membership = Membership(world.engine, worker=self.name, device="cpu", n_slots=self._n_slots, **about)
+        keeper = LeaseKeeper(
+            world.engine, SETTINGS, board=self.board_of(0), pool=Pool(self),  # type: ignore[arg-type]  # all that it uses
+            memory_limit_bytes=math.inf, is_leaving=is_leaving.is_set, monotonic=world.monotonic,
+        )  # fmt: skip
+        self._presence = Presence(
+            membership, keeper, period_s=SETTINGS.renew_s, is_leaving=is_leaving, is_stuck=lambda: False,
+            n_stuck_beats=1, restart=lambda: None, monotonic=world.monotonic,
+        )  # fmt: skip
+        self.parent = Actor(self.name, self._attend)
+
+    def board_of(self, pid: int) -> Board:
+        """Returns the board as one of its processes sees it."""
+        return Board(self._folder, pid=lambda: pid, monotonic=self.world.monotonic)
 
     def _slot(self) -> Slot:
         self._n_started += 1
@@ -140,7 +199,7 @@ class Worker:
     @property
     def actors(self) -> list[Actor]:
         """All its processes."""
-        return [self.parent, *(slot.actor for slot in self.slots), *self.mourning]
+        return [self.parent, *(slot.actor for slot in self.slots)]
 
     @property
     def is_dead(self) -> bool:
@@ -161,62 +220,25 @@ class Worker:
     def terminate(self) -> Actor:
         """Ends its processes in order (SIGTERM), and returns the one that puts back what they held."""
         self.kill()
-        return Actor(f"{self.name} leaving", self._leave)
+        return Actor(f"{self.name} leaving", self._presence.leave)
 
     def replace_dead(self) -> None:
-        """Blames what dead processes of the pool computed, and starts new ones: what a parent does."""
+        """Starts new processes for the dead ones of the pool, as Celery does in the parent."""
         if self.parent.is_dead or self.parent.is_frozen:
             return
         for place, slot in enumerate(self.slots):
             if slot.actor.is_dead:
                 self.slots[place] = self._slot()
-                shown = [claim.token for claim in slot.claims]
-                self.world.trace.fault("child died", worker=self.name, computing=[one.evaluation_id for one in shown])
-                self.mourning.append(Actor(f"{self.name} mourning", functools.partial(self._blame, shown)))
-        self.mourning = [actor for actor in self.mourning if not actor.is_dead]
+                shown = self.board_of(slot.pid).read_of(slot.pid)
+                computing = [] if shown is None else [one.evaluation_id for one in shown.attempts]
+                self.world.trace.fault("child died", worker=self.name, computing=computing)
+                if self.parent.due is not None:
+                    self.parent.due = self.world.clock.seconds  # a fork wakes it
 
-    def _leave(self) -> None:
-        try:
-            self._membership.leave()
-        except Exception as failure:
-            if not is_transient(failure):
-                raise
-            self.world.trace.note("leaves silently")
-
-    def _blame(self, shown: list[Token]) -> None:
-        while shown:
-            try:
-                with UnitOfWork(self.world.engine) as work:
-                    work.evaluations.record_crash(shown, limit=SETTINGS.crash_limit, how="it was simulated")
-                    work.ring()
-                    work.commit()
-                    return
-            except Exception as failure:
-                if not is_transient(failure):
-                    raise
-                self.world.rest(_RETRY_S)
-
-    def _beat(self) -> None:
+    def _attend(self) -> None:
         while True:
-            for step in (self._renew, self._membership.beat):
-                try:
-                    step()
-                except Exception as failure:
-                    if not is_transient(failure):
-                        raise
-            self.world.rest(_BEAT_S)
-
-    def _renew(self) -> None:
-        at_work = [slot for slot in self.slots if slot.claims and not slot.actor.is_dead]
-        shown = {claim.token for slot in at_work for claim in slot.claims}
-        if not shown:
-            return
-        with UnitOfWork(self.world.engine) as work:
-            held = work.evaluations.renew(shown, lease_s=SETTINGS.lease_s)
-            work.commit()
-        for slot in at_work:
-            if held.isdisjoint(claim.token for claim in slot.claims):
-                slot.is_abandoned = True
+            self._presence.attend()
+            self.world.rest(_ATTEND_S)
 
 
 def make_controllers(world: World) -> list[Controller]:

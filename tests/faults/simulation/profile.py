@@ -34,6 +34,7 @@ class Profile:
 
     turn_at_point: float = 0.0
     turn_at_statement: float = 0.0
+    slow: float = 0.0  #: that a computation takes one more turn
     cut: float = 0.0
     unknown_commit: float = 0.0
     troubles: Troubles = field(default_factory=Troubles)
@@ -50,6 +51,7 @@ class Profile:
         return cls(
             turn_at_point=maybe(0.05, 0.6),
             turn_at_statement=maybe(0.002, 0.05),
+            slow=maybe(0.5, 0.95),
             cut=maybe(0.001, 0.01),
             unknown_commit=maybe(0.01, 0.1),
             troubles=Troubles(lost=maybe(0.02, 0.4), doubled=maybe(0.02, 0.5), refused=maybe(0.02, 0.3)),

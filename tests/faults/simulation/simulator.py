@@ -1,8 +1,10 @@
 """Runs schedules over one database, one after the other."""
 
 import random
+import tempfile
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from faults.simulation.actors import Stuck
@@ -68,7 +70,8 @@ class Simulator:
         empty(self.engine, thoroughly=self._n_run % _THOROUGHLY_EVERY == 0)
         self._n_run += 1
         self._clock.seconds = 0.0
-        world = World(self.engine, self._clock, rng, profile)
+        folder = tempfile.TemporaryDirectory()
+        world = World(self.engine, self._clock, rng, profile, Path(folder.name))
         self._passage.world = world
         violations: list[str] = []
         outcomes: tuple[Outcome, ...] = ()
@@ -85,6 +88,7 @@ class Simulator:
                 violations.append(f"a process died: {type(failure).__name__}: {failure}")
             finally:
                 schedule.end()
+                folder.cleanup()
         self._passage.world = None
         if not violations:
             violations += violations_in(self.engine, has_ended=True)

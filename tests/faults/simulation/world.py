@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from faults.simulation.actors import Actor
@@ -22,8 +23,9 @@ SETTINGS: Final = Settings(lost_limit=100)
 class World:
     """One schedule's surroundings. `running` is the process whose turn it is; None is the schedule itself."""
 
-    def __init__(self, engine: Engine, clock: Clock, rng: random.Random, profile: Profile) -> None:
+    def __init__(self, engine: Engine, clock: Clock, rng: random.Random, profile: Profile, folder: Path) -> None:
         self.engine = engine
+        self.folder = folder  #: of the schedule's own
         self.clock = clock
         self.rng = rng
         self.profile = profile
@@ -43,12 +45,16 @@ class World:
             self.running = None
 
     def kill(self, actor: Actor) -> None:
-        """Ends a process where it stands."""
-        self.running = actor
+        """Ends a process where it stands; another may do that in its turn."""
+        killer, self.running = self.running, actor
         try:
             actor.kill()
         finally:
-            self.running = None
+            self.running = killer
+
+    def monotonic(self) -> float:
+        """Returns the clock that is no calendar."""
+        return self.clock.seconds
 
     def rest(self, seconds: float) -> None:
         """Called by a process that waits for time to pass."""
@@ -57,6 +63,8 @@ class World:
     def compute(self) -> None:
         """Called by a process that computes: others get their turns, as many as it takes."""
         if not self.is_calm:
+            self._stand_still()
+        while self._happens(self.profile.slow):
             self._stand_still()
 
     def reach(self, point: FaultPoint) -> None:
