@@ -1,6 +1,7 @@
 """Runs schedules of faults by number, and says which of them broke something."""
 
 import argparse
+import contextlib
 import itertools
 import os
 import signal
@@ -23,6 +24,9 @@ _TELL_EVERY: Final = 500
 
 #: Seeds that a failing run prints, before it stops.
 _MOST_FAILURES: Final = 5
+
+#: The exit status of what Ctrl-C ended.
+_INTERRUPTED: Final = 130
 
 
 def main() -> int:
@@ -64,7 +68,11 @@ def _run(first: int, n: int) -> int:
     failures: list[int] = []
     scenarios = Counter[str]()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder), is_durable=False) as server:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder), is_durable=False) as server,
+    ):
         simulator = Simulator(make_database(server.url, "simulation"))
         for seed in range(first, first + n):
             report = simulator.run(seed)
@@ -84,7 +92,7 @@ def _run(first: int, n: int) -> int:
     print(f"{n_run} schedules from {first} on in {seconds:.0f} s: {len(failures)} broke something; {n_lines} events")
     print("   of", ", ".join(f"{name} {number}" for name, number in sorted(scenarios.items())))
     print("   with", ", ".join(f"{number} {name}" for name, number in sorted(faults.items())))
-    return int(bool(failures))
+    return int(bool(failures)) if failures or n_run == n else _INTERRUPTED
 
 
 def _tell(line: str) -> None:
@@ -95,17 +103,16 @@ def _in_parallel(first: int, n: int, jobs: int) -> int:
     bounds = [first + n * job // jobs for job in range(jobs + 1)]
     command = [sys.executable, "-m", "faults.simulation", "--jobs", "1"]
     processes = [
-        subprocess.Popen([*command, "--first", str(low), "--schedules", str(high - low)])
+        subprocess.Popen([*command, "--first", str(low), "--schedules", str(high - low)], process_group=0)
         for low, high in itertools.pairwise(bounds)
         if high > low
     ]
     try:
         return max(process.wait() for process in processes)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # which, in groups of their own, they have not seen; each tells how far it came
         for process in processes:
             process.send_signal(signal.SIGINT)
-            process.wait()
-        return 1
+        return max(process.wait() for process in processes)
 
 
 def _said(report: Report) -> str:
