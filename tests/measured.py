@@ -33,13 +33,13 @@ def measure(engine: Engine, evaluations: list[Evaluation], *, worker: str = "her
         work.commit()
 
 
-def begin(engine: Engine) -> Search:
-    """Submits a search and takes it to the middle of its first generation."""
+def begin(engine: Engine, **changes: Any) -> Search:
+    """Submits a search, with changes of its spec, and takes it to the middle of its first generation."""
     with UnitOfWork(engine) as work:
         about = calibration(bundles={2: 4}).to_json()
         work.workers.register("here", device="cpu", n_slots=1, hardware={}, versions={}, calibration=about)
         work.commit()
-    search = made_up.submit(engine, **SPEC)
+    search = made_up.submit(engine, **{**SPEC, **changes})
     made_up.advance_all(engine)
     measure(engine, made_up.pending(engine)[:2])
     made_up.advance_all(engine)

@@ -316,9 +316,10 @@ SCENARIOS: tuple[Scenario, ...] = (
                 "killed at each named moment of starting, running and stopping: no traceback, nothing left behind",
             ),
             Shown(
-                "tests/integration/test_launcher_resumes.py"
-                "::test_a_search_goes_on_to_the_same_result_after_kills_of_everything",
-                "a search under way ends as undisturbed",
+                "tests/faults/test_launcher.py::test_a_search_goes_on_to_the_same_result_after_kills_of_everything",
+                "a search under way ends as undisturbed. Measured: from the next start until all that was under way is "
+                "claimed again",
+                60,
             ),
         ),
     ),
