@@ -211,7 +211,7 @@ class HealthDocument(BaseModel):
 class ReadinessDocument(BaseModel):
     """Whether requests can be served, and work done."""
 
-    status: str = Field(description="ready; degraded: served, but nothing would be evaluated; unavailable")
+    status: str = Field(description="ready; degraded: served, but see problems; unavailable")
     problems: list[str] = Field(default=[], description="why it is not ready, each in a sentence")
     database: bool
     schema_is_current: bool

@@ -10,7 +10,7 @@ from api.documents import HealthDocument, Page, ReadinessDocument, WorkerDocumen
 from api.problems import RETRY_AFTER_S
 from models import Controller, UnitOfWork
 from models.database import reason_of
-from models.migrate import is_current
+from models.migrate import SchemaAge, schema_age
 
 router = APIRouter(tags=["operations"])
 
@@ -54,8 +54,9 @@ def list_workers(work: Work, state: SharedState) -> Page[WorkerDocument]:
 def _readiness(state: State) -> ReadinessDocument:
     timeout_s = state.settings.worker_timeout_s
     try:
-        if not is_current(state.engine):
-            problem = "the database has the schema of another version; run `hqnas migrate` of this one"
+        age = schema_age(state.engine)
+        if age not in (SchemaAge.CURRENT, SchemaAge.NEWER):
+            problem = "the database has no schema, or an older one than this version; run `hqnas migrate`"
             return ReadinessDocument(status="unavailable", problems=[problem], database=True, schema_is_current=False)
         with UnitOfWork(state.engine) as work:
             slots = work.workers.slots(timeout_s=timeout_s)
@@ -64,11 +65,15 @@ def _readiness(state: State) -> ReadinessDocument:
         problem = reason_of(failure) or "the database refuses what it is asked"
         return ReadinessDocument(status="unavailable", problems=[problem], database=False, schema_is_current=False)
     problems = _problems(slots, controllers)
+    if age == SchemaAge.NEWER:  # migrations only add
+        problems.append(
+            "the database has the schema of a newer version; requests are served, but upgrade this API soon"
+        )
     return ReadinessDocument(
         status="degraded" if problems else "ready",
         problems=problems,
         database=True,
-        schema_is_current=True,
+        schema_is_current=age == SchemaAge.CURRENT,
         broker=any(one.broker_error is None for one in controllers) if controllers else None,
         controllers=len(controllers),
         slots=slots,

@@ -52,7 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\nStart with:\n  hqnas up                               everything on this machine\n"
+    epilog="\b\nStart with:\n  hqnas up                               # everything on this machine\n"
     "  hqnas submit examples/wine.yaml --watch\n  hqnas front latest",
 )
 

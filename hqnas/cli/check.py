@@ -53,7 +53,8 @@ def check(
     """Checks a database, also while searches run: that nothing was lost, doubled, mixed up or forgotten.
 
     Fronts, budgets and counters are computed anew from all rows, and what was proposed from its seed. It reads the
-    database of HQNAS_DATABASE_URL, or of `hqnas up` on this machine, in one snapshot, and changes nothing.
+    database of HQNAS_DATABASE_URL, or of `hqnas up` on this machine, in one snapshot, and changes nothing. What is late
+    is held only against a controller that has been connected for longer than the grace.
 
     The exit code is 0 if all holds, 1 if something does not, 2 if that could not be found out.
     """

@@ -9,7 +9,7 @@ from hqnas.cli import connection
 
 REPORT_EXAMPLE = (
     "\b\nExamples:\n  hqnas report latest --output wine.html\n"
-    "  hqnas report 0198a1 0198b2 --output modes.html       two searches over one another"
+    "  hqnas report 0198a1 0198b2 --output modes.html       # two searches over one another"
 )
 
 

@@ -31,7 +31,10 @@ def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
 ) -> None:
-    """Serves the REST API."""
+    """Serves the REST API, to whoever reaches it: there is no authentication yet.
+
+    Takes HQNAS_DATABASE_URL from the environment.
+    """
     import uvicorn
 
     from config import Settings
@@ -71,7 +74,8 @@ def controller() -> None:
 
 def worker(
     slots: Annotated[
-        int | None, typer.Option(help="Evaluations at a time.", min=1, show_default="number of cores")
+        int | None,
+        typer.Option(help="Evaluations at a time, a process each.", min=1, show_default="number of cores; 1 on a GPU"),
     ] = None,
     device: Annotated[Device, typer.Option(help="What to compute on.")] = Device.cpu,
     name: Annotated[
@@ -91,7 +95,8 @@ def worker(
 
     settings = Settings.load()
     configure_logging(settings, process="worker")
-    run_worker(settings, slots=slots or len(os.sched_getaffinity(0)), device=device.value, name=name)
+    n_slots = slots or (1 if device == Device.gpu else len(os.sched_getaffinity(0)))
+    run_worker(settings, slots=n_slots, device=device.value, name=name)
 
 
 def migrate() -> None:

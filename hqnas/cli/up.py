@@ -21,7 +21,7 @@ def up(
         int | None, typer.Option(min=1, help="Evaluations at once in each worker.", show_default="cores / workers")
     ] = None,
     controllers: Annotated[int, typer.Option(min=0, help="Controller processes.")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete all searches and logs in the home first.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Empty the home first: all its searches and logs.")] = False,
     stop_with_parent: Annotated[
         bool, typer.Option("--stop-with-parent", help="Stop when the process that started this one ends.")
     ] = False,
@@ -29,7 +29,10 @@ def up(
         list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="Run this once all is up, then stop.")
     ] = None,
 ) -> None:
-    """Runs database, API, controller and workers on this machine until Ctrl-C, or for the time of a command."""
+    """Runs database, API, controller and workers on this machine until Ctrl-C, or for the time of a command.
+
+    With HQNAS_DATABASE_URL or HQNAS_BROKER_URL set, it uses those instead of a database and a broker in the home.
+    """
     try:
         from hqnas.launcher.command import check_command
         from hqnas.launcher.errors import LauncherError
@@ -55,6 +58,8 @@ def up(
             has_postgres=settings.database_url is None,
             stops_with_parent=stop_with_parent,
         )
+        if settings.database_url is not None:
+            _say(f"hqnas: searches are in the database of HQNAS_DATABASE_URL, not in {plan.home}")
         if not is_loopback(host):
             _say(f"hqnas: whoever reaches this machine can use the API on {host}; there is no authentication yet")
         status = launch(plan, environment={**os.environ, "HQNAS_HOME": str(plan.home)}, say=_say)

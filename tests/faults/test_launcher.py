@@ -1,6 +1,7 @@
 """`hqnas up` killed with a search under way, and started again: the search ends as if nothing had been."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -122,6 +123,6 @@ def outcome_at(home: Path, search_id: str) -> list[Any]:
     assert url is not None
     with disposing(connect(url, application="test")) as engine:
         with UnitOfWork(engine) as work:
-            assert check(work, Settings()) == []
+            assert check(work, Settings(), served_s=math.inf) == []
             found = work.session.get_one(Search, uuid.UUID(search_id))
         return made_up.outcome(engine, found)

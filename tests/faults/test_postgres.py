@@ -120,7 +120,7 @@ def test_a_submission_cut_around_its_commit_submits_once(servers: Servers, when:
     ("when", "application"),
     list(itertools.product(("before", "after"), ("controller", "worker"))),
 )
-def test_a_step_or_a_result_cut_around_its_commit_counts_once(
+def test_a_transaction_cut_around_its_commit_counts_once(
     servers: Servers, recovery: Recovery, when: str, application: str, repeats: int
 ) -> None:
     rng = random.Random(f"{when} {application}")

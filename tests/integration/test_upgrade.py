@@ -157,7 +157,7 @@ def cut_off(*, after: int) -> Iterator[None]:
     raise NotCut
 
 
-def test_a_worker_of_the_first_release_serves_todays_controller_to_the_same_front(engine: Engine) -> None:
+def test_workers_of_the_first_release_and_of_today_serve_one_search_to_the_same_front(engine: Engine) -> None:
     plain = {"training": {"epochs": made_up.EPOCHS}}
     undisturbed = made_up.finished(engine, **plain).outcome
     made_up.empty(engine)
@@ -167,7 +167,8 @@ def test_a_worker_of_the_first_release_serves_todays_controller_to_the_same_fron
     made_up.advance_all(engine)
     while waiting := made_up.pending(engine):
         old.say(BEAT, name=old.worker)
-        for evaluation in waiting:
+        made_up.settle(engine, waiting[1::2])
+        for evaluation in waiting[::2]:
             claim = old.claim(evaluation.id)
             assert claim is not None
             assert old.renew(claim)
