@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Uuid, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.states import EVALUATION_SETTLED, StageState
 from models.tables import Candidate, Evaluation, Stage
+
+#: In one statement, which may have 65,535 values.
+_ROWS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,7 @@ class Stages:
             }
             for one in stages
         ]
-        if values:
-            self._session.execute(insert(Stage).values(values))
+        self._insert(values)
 
     def record_full(self, candidates: Iterable[Candidate], *, kind: str, epochs: int) -> None:
         """Records what candidates without stages were told by their one evaluation, before another is added."""
@@ -65,8 +67,11 @@ class Stages:
             }
             for one in candidates
         ]
-        if values:
-            self._session.execute(insert(Stage).values(values))
+        self._insert(values)
+
+    def _insert(self, values: list[dict[str, Any]]) -> None:
+        for start in range(0, len(values), _ROWS_AT_ONCE):
+            self._session.execute(insert(Stage).values(values[start : start + _ROWS_AT_ONCE]))
 
     def settle(
         self,
@@ -96,7 +101,7 @@ class Stages:
         """Returns the stages of each candidate that has any, by its id."""
         statement = (
             select(Stage)
-            .where(Stage.candidate_id.in_(list(candidate_ids)))
+            .where(Stage.candidate_id == func.any(literal(list(candidate_ids), ARRAY(Uuid()))))
             .order_by(Stage.candidate_id, Stage.number)
             .execution_options(populate_existing=True)
         )

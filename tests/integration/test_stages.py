@@ -1,6 +1,7 @@
 """Early stages over a real database: who is stopped, that nothing depends on timing, and that nothing is lost."""
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from made_up import (
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from models import Evaluation, Search, Stage, UnitOfWork
+from models import Candidate, Evaluation, Search, Stage, UnitOfWork
+from models.base import new_id
+from models.stages import Opened
 from models.states import CandidateState, EvaluationState, SearchState, StageState
 from models.tables import DEFAULT_TEAM_ID
 from worker.controller import advance_one
@@ -289,3 +292,23 @@ def test_no_more_is_computed_than_the_stages_on_record(engine: Engine) -> None:
         )
     assert n_evaluations == sum(map(len, stages(engine, search).values()))
     assert n_open == 0
+
+
+def test_as_many_stages_as_a_search_may_have_are_recorded(engine: Engine) -> None:
+    search = submit(engine)
+    n = 9_000  # of eight values each: more than one statement may have
+    about = {"protocol": {}, "protocol_digest": "p", "device": "cpu", "engine": "batched", "qubits": 1, "priority": 0}
+    with UnitOfWork(engine) as work:
+        evaluation_id, _ = work.evaluations.want(search, genome={}, genome_digest="g", **about)
+        told = {"search_id": search.id, "evaluation_id": evaluation_id, "state": CandidateState.EVALUATED}
+        values = {"objectives": [1.0], "violation": 0.0, "metrics": {}, "settled_at": datetime.now(UTC)}
+        candidates = [
+            Candidate(id=new_id(), generation=0, index=i, genome={}, digest=str(i), is_cached=False, **told, **values)
+            for i in range(n)
+        ]
+        work.session.add_all(candidates)
+        work.session.flush()
+        work.stages.record_full(candidates, kind="full", epochs=5)
+        work.stages.open(search.id, [Opened(one.id, 1, evaluation_id, "again", 5, False) for one in candidates])
+        stages = work.stages.of_candidates(one.id for one in candidates)
+    assert [len(one) for one in stages.values()] == [2] * n
