@@ -113,7 +113,13 @@ class Attempts:
         with _abandonable():
             self._board.show(attempts, is_computing=True, n_shares=n_shares)
             yield
-        self._board.show(attempts, is_computing=False, n_shares=n_shares)
+        try:
+            self._board.show(attempts, is_computing=False, n_shares=n_shares)
+        except OSError as failure:
+            # The disk is full. As it is, the board still keeps the leases; what is computed must not be lost for it.
+            log.warning(
+                "board_not_written", evaluation_ids=[str(one.evaluation_id) for one in claims], error=str(failure)
+            )
 
     def _claim(self, ids: Sequence[uuid.UUID]) -> list[Claim]:
         with UnitOfWork(self._engine) as work:

@@ -1,9 +1,11 @@
 """A doorbell with several evaluations: claimed together, and each member with a fate of its own."""
 
+import errno
 import math
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
 from models import UnitOfWork
-from models.evaluations import Claim
+from models.evaluations import Claim, Token
 from models.states import EvaluationState
 from models.tables import DEFAULT_TEAM_ID, Evaluation, Search
 from nas.evaluation import Evaluation as Measured
@@ -25,6 +27,7 @@ from nas.space import Genome, SearchSpace
 from nas.spec import Protocol, parse_spec
 from worker import outcomes
 from worker.attempt import Attempts
+from worker.board import Board
 from worker.fault_points import FaultPoint
 from worker.outcomes import Outcome
 
@@ -293,6 +296,21 @@ def test_claims_and_outcomes_wait_for_a_database_that_is_full_restarting_or_busy
     attempts.run(ids)
     assert len(pauses) == len(TRANSIENT)
     assert [(row.state, row.attempt) for row in rows(work, ids)] == [("succeeded", 1)] * 4
+
+
+def test_a_disk_that_fills_while_it_computes_costs_no_outcome(
+    engine: Engine, work: UnitOfWork, settings: Settings, ids: list[uuid.UUID], tmp_path: Path
+) -> None:
+    class Full(Board):
+        def show(self, attempts: Sequence[Token], *, is_computing: bool, n_shares: int) -> None:
+            if not is_computing:
+                raise OSError(errno.ENOSPC, "no space left")
+            super().show(attempts, is_computing=is_computing, n_shares=n_shares)
+
+    board = Full(tmp_path)
+    Attempts(engine, settings, worker="w", board=board, compute=computed).run(ids)
+    assert [(row.state, row.attempt) for row in rows(work, ids)] == [("succeeded", 1)] * 4
+    assert board.read() == []
 
 
 def test_an_outcome_that_was_committed_unheard_counts_once(
