@@ -26,6 +26,9 @@ EVERYTHING = Profile(
     n_steps=400,
 )
 
+#: Computations that take long, while leases run out and processes die.
+LONG = Profile(turn_at_point=0.3, slow=0.95, weights={**USUAL, "stall": 2.0, "crash": 1.0}, n_steps=300)
+
 TESTS = Path(__file__).parent.parent
 
 
@@ -51,6 +54,13 @@ def test_everything_at_once_breaks_nothing_either(simulator: Simulator) -> None:
     assert {"controller killed", "worker killed", "child died", "worker terminated", "worker frozen"} <= faults
     assert {"message lost", "message doubled", "message refused", "broker away", "broker emptied"} <= faults
     assert {"connection cut", "commit lost", "commit unheard", "standstill", "database away"} <= faults
+
+
+def test_the_keepers_of_leases_blame_tell_and_kill(simulator: Simulator) -> None:
+    reports = [simulator.run(seed, scenario=SCENARIOS[0], profile=LONG) for seed in range(4)]
+    assert {report.violations for report in reports} == {()}
+    told = "\n".join(line for report in reports for line in report.trace.lines)
+    assert all(f" {event} " in told for event in ("process_died", "evaluation_abandoned", "process_killed"))
 
 
 def test_a_seed_gives_the_same_schedule_in_any_process_and_after_any_other(

@@ -107,12 +107,17 @@ def _in_parallel(first: int, n: int, jobs: int) -> int:
         for low, high in itertools.pairwise(bounds)
         if high > low
     ]
+    # In groups of their own, so that they hear of an end from here alone, and once; each tells how far it came.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
-        return max(process.wait() for process in processes)
-    except KeyboardInterrupt:  # which, in groups of their own, they have not seen; each tells how far it came
+        statuses = [process.wait() for process in processes]
+    except KeyboardInterrupt:
         for process in processes:
             process.send_signal(signal.SIGINT)
-        return max(process.wait() for process in processes)
+        statuses = [process.wait() for process in processes]
+    # One that a signal ended has a status below 0.
+    return max((abs(status) for status in statuses), default=0)
 
 
 def _said(report: Report) -> str:
