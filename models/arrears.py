@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, text, union_all
+from sqlalchemy import ColumnElement, case, exists, func, select, text, union_all
 from sqlalchemy.orm import Session, aliased
 
 from models.audit import MOST_SHOWN, Rows, behind
@@ -30,15 +30,23 @@ class Arrears:
         )
 
     def unclaimed(self, search_id: uuid.UUID | None, *, device: str, worker_timeout_s: float, after_s: float) -> Rows:
-        """Returns id, device and seconds of evaluations that no worker claimed for longer, though a slot was free.
+        """Returns id, device and seconds of evaluations that no worker claimed for longer, though it was their turn.
 
-        Free since when: since an evaluation ended last, or a worker came; what was dispatched earlier waited its turn.
+        Since when: since one was claimed that was dispatched so much later; or else since a slot is free, as an
+        evaluation ended last, or a worker came.
         """
-        ended = aliased(Evaluation)
-        last_end = select(func.max(ended.finished_at)).where(ended.device == device).scalar_subquery()
+        other = aliased(Evaluation)
+        same = other.device == device
+        is_overtaken = exists().where(
+            same,
+            other.started_at >= other.dispatched_at,
+            other.dispatched_at > Evaluation.dispatched_at + func.make_interval(0, 0, 0, 0, 0, 0, after_s),
+        )
+        last_end = select(func.max(other.finished_at)).where(same).scalar_subquery()
         came = select(func.max(Worker.started_at)).where(is_live(worker_timeout_s), Worker.device == device)
+        is_free_since = func.greatest(Evaluation.dispatched_at, last_end, came.scalar_subquery())
         return self._late(
-            func.greatest(Evaluation.dispatched_at, last_end, came.scalar_subquery()),
+            case((is_overtaken, Evaluation.dispatched_at), else_=is_free_since),
             Evaluation.device,
             after_s,
             behind(search_id),
@@ -121,10 +129,10 @@ class Arrears:
         """Returns for how long a controller has been connected to this database; 0 if none is, or behind a pooler."""
         # To a role that may not see it, the beginning of another's connection is null.
         statement = (
-            "SELECT max(coalesce(extract(epoch FROM now() - backend_start), 'infinity')) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND application_name LIKE 'hqnas-controller%'"
+            "SELECT max(coalesce(extract(epoch FROM clock_timestamp() - backend_start), 'infinity')) "
+            "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hqnas-controller%'"
         )
-        return max(float(self._session.scalar(text(statement)) or 0), 0.0)
+        return float(self._session.scalar(text(statement)) or 0)
 
     def _late(self, since: Any, about: Any, longer_than_s: float, *conditions: ColumnElement[bool]) -> Rows:
         age_s = func.extract("epoch", func.now() - since)

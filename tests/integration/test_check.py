@@ -317,6 +317,26 @@ def test_a_doorbell_that_waits_for_a_slot_is_not_lost(engine: Engine) -> None:
     assert look(engine).violations == ()  # its worker came just now
 
 
+def test_a_doorbell_that_a_later_one_has_overtaken_is_lost_however_busy_the_workers(engine: Engine) -> None:
+    submit(engine, **AT_ONCE)
+    advance_all(engine)
+    first, second, *_ = pending(engine)
+    with UnitOfWork(engine) as work:
+        work.workers.register("w", device="cpu", n_slots=1, hardware={}, versions={})
+        work.queue.dispatch([[first.id], [second.id]])
+        work.commit()
+    with engine.begin() as connection:
+        late = "UPDATE evaluations SET dispatched_at = now() - make_interval(secs => 60 + :s) WHERE id = :id"
+        connection.execute(text(late), {"s": 86_400, "id": first.id})
+        connection.execute(text(late), {"s": 0, "id": second.id})
+    assert look(engine).violations == ()  # the worker came just now
+    with UnitOfWork(engine) as work:
+        (claim,) = work.evaluations.claim([second.id], worker="w", lease_s=60)
+        work.evaluations.fail(claim, {"class": "test", "message": "test"})
+        work.commit()
+    assert [one.ids for one in look(engine).violations] == [(str(first.id),)]
+
+
 def test_what_was_late_before_a_controller_came_is_not_held_against_it(engine: Engine) -> None:
     submit(engine, **AT_ONCE)
     with engine.begin() as connection:
