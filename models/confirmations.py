@@ -134,6 +134,11 @@ class Confirmations:
             statement = statement.where(Confirmation.search_id == search_id)
         return list(self._session.execute(statement.order_by(Confirmation.id)))
 
+    def set_back(self, confirmation_id: uuid.UUID) -> None:
+        """Puts a confirmation at the end of those that wait to be advanced."""
+        changed = update(Confirmation).where(Confirmation.id == confirmation_id)
+        self._session.execute(changed.values(advanced_at=func.now()))
+
     def begin(self, confirmation: Confirmation, evaluations: list[uuid.UUID]) -> None:
         """Starts a queued confirmation, with the evaluation of each member in order."""
         for index, evaluation_id in enumerate(evaluations):

@@ -96,7 +96,8 @@ def is_transient(failure: BaseException) -> bool:
 
 def is_of_the_statement(failure: BaseException) -> bool:
     """Whether the database gave up on this transaction alone, and serves others."""
-    return _code_of(failure) in ("25P03", "25P04", "57014")
+    code = _code_of(failure)
+    return code is not None and (code in ("25P03", "25P04", "57014") or code.startswith("40"))
 
 
 def reason_of(failure: BaseException) -> str | None:

@@ -8,7 +8,8 @@
 
 A candidate refers to the evaluation that it waits for or was last told. Stages are there where it has several.
 Rows are locked in one order: search, then its candidates and their stages, then a confirmation, its members, then a
-worker, then evaluations by id.
+worker, then evaluations by id. Only steps that ask for evaluations lock these as they ask: should two get in each
+other's way, PostgreSQL ends one, and it is taken again.
 """
 
 import uuid

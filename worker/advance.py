@@ -37,7 +37,7 @@ from worker.fault_points import FaultPoint, Reach, unharmed
 from worker.fleet import calibrated_workers
 from worker.front import losses_of_row, measure_front, move_front, redraw_front
 from worker.reevaluation import begin_reevaluation, go_on_reevaluating
-from worker.stages import engine_of, open_first_stages, shown, shown_error, tell_stages, want
+from worker.stages import engine_of, open_first_stages, open_next_stages, shown, shown_error, tell_stages, want
 
 log = structlog.get_logger()
 
@@ -85,12 +85,13 @@ def advance(work: UnitOfWork, search: Search, *, worker_timeout_s: float, reach:
 def _tell(work: UnitOfWork, search: Search, spec: SearchSpec) -> bool:
     """Tells what has been measured, and returns whether some of it had kept killing its process."""
     untold = work.candidates.untold(search.id)
-    settled = tell_stages(work, search, spec, untold)
+    settled, onward = tell_stages(work, search, spec, untold)
     outcomes = [_outcome(candidate, evaluation, spec) for candidate, evaluation in settled]
     behind = []
     if outcomes:
         work.candidates.tell(search, outcomes)
         behind = move_front(work, search, spec, outcomes)
+    open_next_stages(work, search, spec, onward)
     # Also of those on the front: what their early stages fitted serves nobody any more.
     work.weights.drop([*behind, *(candidate.id for candidate, _ in untold)])
     return any(told.error is not None and told.error["class"] == CRASHED for told in outcomes)

@@ -5,7 +5,7 @@ tell     results of evaluations → members
 report   once no member waits: means, tests and sentences, computed from all of them together
 """
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +18,9 @@ from nas.spec.confirmation import ConfirmationProtocol
 from worker.stages import engine_of, shown_error, want
 
 log = structlog.get_logger()
+
+#: For the report: its tests of hundreds of members with a hundred seeds each take minutes.
+_PATIENT_S: Final = 600.0
 
 
 def advance_confirmation(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
@@ -86,5 +89,6 @@ def _complete(work: UnitOfWork, confirmation: Confirmation) -> None:
     reason = "all of its members are measured"
     if confirmation.n_failed:
         reason = f"{confirmation.n_failed} of its {len(members)} members could not be measured"
+    work.allow_idle(_PATIENT_S)
     found = report([member.result for member in members])
     return end_confirmation(work, confirmation, ConfirmationState.FINISHED, reason, report=found)

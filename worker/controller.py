@@ -123,12 +123,20 @@ def confirm_one(engine: Engine, *, reach: Reach = unharmed) -> bool:
             work.commit()
             reach(FaultPoint.ADVANCE_COMMITTED)
         except Exception as failure:  # as for searches
-            if is_transient(failure):
+            is_set_back = is_of_the_statement(failure)
+            if is_set_back:
+                log.warning("confirmation_set_back", confirmation_id=str(confirmation_id), error=str(failure))
+            elif is_transient(failure):
                 raise
-            log.exception("confirmation_not_advanced", confirmation_id=str(confirmation_id))
+            else:
+                log.exception("confirmation_not_advanced", confirmation_id=str(confirmation_id))
         else:
             return True
     with UnitOfWork(engine) as work:
+        if is_set_back:
+            work.confirmations.set_back(confirmation_id)
+            work.commit()
+            return False
         broken = work.confirmations.lock(confirmation_id)
         if broken.state in CONFIRMATION_OPEN:
             reason = "the controller met an error in advancing it, which its log tells; what was measured is kept"
@@ -164,16 +172,18 @@ def control(
     slow: set[uuid.UUID] = set()
     while not stop.is_set():
         try:
-            while not stop.is_set() and (
-                advance_one(engine, settings, slow=slow, reach=reach) or confirm_one(engine, reach=reach)
-            ):
-                pass
+            until = monotonic() + settings.poll_s
+            has_moved = True
+            # Not for ever: where each step allows the next one, evaluations have to go out meanwhile.
+            while has_moved and monotonic() < until and not stop.is_set():
+                has_moved = advance_one(engine, settings, slow=slow, reach=reach) or confirm_one(engine, reach=reach)
             dispatcher.run()
             if monotonic() - swept_at > _SWEEP_EVERY_S:
                 sweep(engine, settings, reach=reach)
                 swept_at = monotonic()
             presence.beat()
-            bell.wait(settings.poll_s)
+            if not has_moved:
+                bell.wait(settings.poll_s)
         except Exception as failure:
             if not is_transient(failure):
                 raise

@@ -9,6 +9,7 @@ proposed, with the stages of its members. So a step that is repeated, by whichev
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -91,18 +92,42 @@ def open_first_stages(
     work.stages.open(search.id, opened)
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A candidate that goes on to its next stage."""
+
+    candidate_id: uuid.UUID
+    genome: Genome
+    number: int
+    plan: StagePlan
+
+
 def tell_stages(
     work: UnitOfWork, search: Search, spec: SearchSpec, settled: Sequence[Row[Candidate, Evaluation]]
-) -> list[tuple[Candidate, Evaluation]]:
-    """Tells stages their results, and returns those candidates that are settled by theirs as without stages.
+) -> tuple[list[tuple[Candidate, Evaluation]], list[Onward]]:
+    """Tells stages their results; returns the candidates that these settle as without stages, and those that go on.
 
-    The others were stopped, or wait for their next stage now.
+    The others were stopped.
     """
     pairs = [(candidate, evaluation) for candidate, evaluation in settled]
     if spec.training.stages is None or not pairs:
-        return pairs
+        return pairs, []
     stages = _Stages(work, search, spec, [candidate for candidate, _ in pairs])
-    return [(candidate, evaluation) for candidate, evaluation in pairs if stages.tell(candidate, evaluation)]
+    done = [(candidate, evaluation) for candidate, evaluation in pairs if stages.tell(candidate, evaluation)]
+    return done, stages.onward
+
+
+def open_next_stages(work: UnitOfWork, search: Search, spec: SearchSpec, onward: Sequence[Onward]) -> None:
+    """Lets candidates wait for their next stages. It locks evaluations that others may share: compute before it."""
+    opened = []
+    for one in onward:
+        evaluation_id, is_cached = want(work, search, spec, one.genome, one.plan.protocol)
+        work.candidates.go_on(one.candidate_id, evaluation_id)
+        opened.append(Opened(one.candidate_id, one.number, evaluation_id, one.plan.kind, one.plan.epochs, is_cached))
+    work.stages.open(search.id, opened)
+    if opened:
+        # Wakes the dispatcher; a result that is there already is told in the next step.
+        work.ring()
 
 
 class _Stages:
@@ -114,11 +139,13 @@ class _Stages:
         self._spec = spec
         self._rivals = work.candidates.rivals(search.id)
         self._stages = work.stages.of_candidates(one.id for one in [*candidates, *self._rivals])
+        self.onward: list[Onward] = []
 
     def tell(self, candidate: Candidate, evaluation: Evaluation) -> bool:
         """Moves the candidate's stage on, and returns whether that settles the candidate as its evaluation says."""
         *earlier, stage = self._stages[candidate.id]
-        plans = stage_plans(self._spec, engine=engine_of(self._search, Genome.from_json(candidate.genome)))
+        genome = Genome.from_json(candidate.genome)
+        plans = stage_plans(self._spec, engine=engine_of(self._search, genome))
         if evaluation.state != EvaluationState.SUCCEEDED:
             self._work.stages.settle(stage, StageState.FAILED, error=shown_error(evaluation))
             return self._end(candidate)
@@ -130,20 +157,12 @@ class _Stages:
         stop = judge(self._spec, known, self._rivals_at(stage.number))
         if stop is None:
             self._work.stages.settle(stage, StageState.PASSED, metrics=metrics)
-            self._go_on(candidate, stage.number + 1, plans[stage.number + 1])
+            number = stage.number + 1
+            self.onward.append(Onward(candidate.id, genome, number, plans[number]))
         else:
             self._work.stages.settle(stage, StageState.STOPPED, metrics=metrics)
             self._stop(candidate, stage, stop, known)
         return False
-
-    def _go_on(self, candidate: Candidate, number: int, plan: StagePlan) -> None:
-        genome = Genome.from_json(candidate.genome)
-        evaluation_id, is_cached = want(self._work, self._search, self._spec, genome, plan.protocol)
-        self._work.candidates.go_on(candidate.id, evaluation_id)
-        opened = Opened(candidate.id, number, evaluation_id, plan.kind, plan.epochs, is_cached)
-        self._work.stages.open(self._search.id, [opened])
-        # Wakes the dispatcher; a result that is there already is told in the next step.
-        self._work.ring()
 
     def _stop(self, candidate: Candidate, stage: Stage, stop: Stop, known: dict[str, dict[str, Any]]) -> None:
         stopped = {

@@ -2,7 +2,10 @@
 
 import dataclasses
 import hashlib
+import itertools
+import threading
 import time
+import types
 import uuid
 from typing import Any
 
@@ -412,8 +415,12 @@ def test_a_search_that_cannot_be_advanced_fails_and_the_others_go_on(
     assert reload(engine, sound).state == SearchState.RUNNING
 
 
-def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+DEADLOCK = "DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '40P01'; END $$"
+
+
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(100)", DEADLOCK])
+def test_a_step_that_the_database_cuts_off_lets_the_others_go_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     slow, other = submit(engine), submit(engine)
     genuine = controller.advance
@@ -421,7 +428,7 @@ def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
     def advance(work: UnitOfWork, search: Search, **options: Any) -> None:
         if search.id == slow.id:
             work.session.execute(text("SET LOCAL statement_timeout = '10ms'"))
-            work.session.execute(text("SELECT pg_sleep(100)"))
+            work.session.execute(text(statement))
         genuine(work, search, **options)
 
     monkeypatch.setattr(controller, "advance", advance)
@@ -469,6 +476,27 @@ def test_a_step_that_was_cut_off_and_then_meets_an_error_fails_its_search(
     monkeypatch.setattr(controller, "advance", advance)
     assert advance_one(engine, SETTINGS, slow={search.id})
     assert reload(engine, search).state == SearchState.FAILED
+
+
+def test_evaluations_go_out_while_each_step_allows_the_next_one(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, seconds, n_steps = threading.Event(), itertools.count(step=0.1), itertools.count(1)
+
+    class Dispatching:
+        def run(self) -> None:
+            stop.set()
+
+    def advance_one(*_: Any, **__: Any) -> bool:
+        assert next(n_steps) < 100, "nothing goes out"
+        return True
+
+    monkeypatch.setattr(controller, "advance_one", advance_one)
+    presence: Any = types.SimpleNamespace(beat=lambda: None)
+    bell: Any = types.SimpleNamespace(wait=lambda _: pytest.fail("it slept although there was something to do"))
+    dispatching: Any = Dispatching()
+    controller.control(engine, bell, dispatching, presence, settings, stop, monotonic=lambda: next(seconds))
+    assert 1 < next(n_steps) < 100
 
 
 def test_a_told_candidate_is_not_told_again(engine: Engine) -> None:

@@ -18,6 +18,7 @@ from nas.confirmation.trial import confirm
 from nas.space import Genome, SearchSpace
 from nas.spec import Protocol, parse_spec
 from nas.spec.confirmation import ConfirmationProtocol
+from worker import confirm as confirm_step
 from worker import controller
 from worker.attempt import Attempts
 from worker.bundles import form_bundles
@@ -484,6 +485,43 @@ def test_a_confirmation_that_another_controller_advances_is_skipped(api: TestCli
     with UnitOfWork(engine) as one, UnitOfWork(engine) as other:
         assert one.confirmations.take_movable() is not None
         assert other.confirmations.take_movable() is None
+
+
+def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
+    api: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, other = add_search(engine), add_search(engine)
+    ask(api, slow)
+    ask(api, other)
+    genuine = controller.advance_confirmation
+
+    def advance(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
+        if search.id == slow.id:
+            work.session.execute(text("SET LOCAL statement_timeout = '10ms'"))
+            work.session.execute(text("SELECT pg_sleep(100)"))
+        genuine(work, confirmation, search)
+
+    monkeypatch.setattr(controller, "advance_confirmation", advance)
+    assert not confirm_one(engine)
+    assert confirm_one(engine)
+    assert (read(api, slow)["state"], read(api, other)["state"]) == ("queued", "running")
+
+
+def test_the_report_may_take_minutes(api: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = add_search(engine)
+    ask(api, search)
+    genuine, last = confirm_step.report, []
+
+    def report(results: list[Any]) -> dict[str, Any]:
+        with engine.connect() as other:
+            idle = "SELECT query FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            last.extend(other.scalars(text(idle)))
+        return genuine(results)
+
+    monkeypatch.setattr(confirm_step, "report", report)
+    run(engine)
+    assert [one for one in last if one == "SET LOCAL idle_in_transaction_session_timeout = '600s'"]
+    assert read(api, search)["state"] == "finished"
 
 
 def test_a_confirmation_that_cannot_be_advanced_fails_and_the_others_go_on(
