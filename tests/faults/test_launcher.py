@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,28 @@ def up(home: Path, cache: Path, port: int) -> Iterator["subprocess.Popen[bytes]"
             yield process
 
 
-def kill(process: "subprocess.Popen[bytes]", home: Path) -> dict[uuid.UUID, int]:
-    """Kills a launcher, its guard and its worker, so that nobody is left to clean up in order.
+@dataclass(frozen=True)
+class Struck:
+    """How evaluations stood when the worker had been killed."""
 
-    Returns the attempts at all that the worker had, or was to have.
-    """
+    n_attempts: int
+    in_flight: dict[uuid.UUID, int]
+
+    def is_over(self, home: Path) -> bool:
+        """Whether all that the worker had or was to have was claimed again, and at least one."""
+        now = attempts(home, EvaluationState.RUNNING, *EVALUATION_SETTLED)
+        is_claimed = all(now.get(one, 0) > attempt for one, attempt in self.in_flight.items())
+        return is_claimed and sum(attempts(home, *EvaluationState).values()) > self.n_attempts
+
+
+def kill(process: "subprocess.Popen[bytes]", home: Path) -> Struck:
+    """Kills a launcher, its guard and its worker, so that nobody is left to clean up in order."""
     process.send_signal(signal.SIGSTOP)  # it starts nothing any more
     family = psutil.Process(process.pid).children(recursive=True)
     for one in family:
         if "--name worker" in command_line(one):
             one.kill()
-    in_flight = attempts(home, *EVALUATION_IN_FLIGHT)
+    found = Struck(sum(attempts(home, *EvaluationState).values()), attempts(home, *EVALUATION_IN_FLIGHT))
     for one in family:
         if "hqnas.launcher.guard" in command_line(one):
             one.kill()
@@ -64,8 +76,7 @@ def kill(process: "subprocess.Popen[bytes]", home: Path) -> dict[uuid.UUID, int]
     process.wait()
     _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
-    assert in_flight
-    return in_flight
+    return found
 
 
 def attempts(home: Path, *states: str) -> dict[uuid.UUID, int]:
@@ -82,12 +93,6 @@ def attempts(home: Path, *states: str) -> dict[uuid.UUID, int]:
     return {}
 
 
-def are_taken_up(home: Path, in_flight: dict[uuid.UUID, int]) -> bool:
-    """Whether everything was claimed again."""
-    now = attempts(home, EvaluationState.RUNNING, *EVALUATION_SETTLED)
-    return all(now.get(one, 0) > attempt for one, attempt in in_flight.items())
-
-
 def test_a_search_goes_on_to_the_same_result_after_kills_of_everything(
     engine: Engine, cache: Path, tmp_path: Path, recovery: Recovery, repeats: int
 ) -> None:
@@ -97,21 +102,21 @@ def test_a_search_goes_on_to_the_same_result_after_kills_of_everything(
     with Client(f"http://127.0.0.1:{port}") as client:
         with up(home, cache, port) as process:
             search = client.submit({**made_up.SPEC, **SPEC, **changes})
-            in_flight = strike(process, home)
+            struck = strike(process, home)
         for n_left in reversed(range(repeats)):
             started = time.monotonic()
             with up(home, cache, port) as process:
-                wait_until(lambda lost=in_flight: are_taken_up(home, lost), "all that was under way to be claimed")  # type: ignore[misc]
+                wait_until(lambda s=struck: s.is_over(home), "all that was under way to be claimed")  # type: ignore[misc]
                 recovery.record(time.monotonic() - started)
                 if n_left:
-                    in_flight = strike(process, home)
+                    struck = strike(process, home)
                 else:
                     assert client.wait(search.id).state == "finished"
                     assert outcome_at(home, search.id) == undisturbed
 
 
-def strike(process: "subprocess.Popen[bytes]", home: Path) -> dict[uuid.UUID, int]:
-    """Kills everything once there is a result more; returns what was under way."""
+def strike(process: "subprocess.Popen[bytes]", home: Path) -> Struck:
+    """Kills everything once there is a result more."""
     n_before = len(attempts(home, *EVALUATION_SETTLED))
     wait_until(lambda: len(attempts(home, *EVALUATION_SETTLED)) > n_before, "a result")
     return kill(process, home)
