@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         """Returns the database's URL.
 
         Raises:
-            InvalidSettings: none is set, or one of another kind.
+            InvalidSettings: none is set, or one of another kind or that cannot be read.
         """
         if self.database_url is None:
             raise InvalidSettings(
@@ -117,5 +117,18 @@ class Settings(BaseSettings):
             # Not told as it is: it may hold a password.
             raise InvalidSettings(
                 "HQNAS_DATABASE_URL has to begin with postgresql://, the only database that hqnas knows"
+            )
+        # Only the processes of the service need it, and the client starts sooner without.
+        from sqlalchemy import make_url
+
+        try:
+            is_misread = "@" in (make_url(url).host or "")
+        except ValueError:
+            is_misread = True
+        if is_misread:
+            # Raised outside of the `except`: that error quotes a piece of the password.
+            raise InvalidSettings(
+                "HQNAS_DATABASE_URL does not read as postgresql://user:password@host:5432/name; percent-encode what is "
+                "special in its password ('@' as %40, '/' as %2F), and let the port be one number"
             )
         return url

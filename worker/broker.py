@@ -25,6 +25,9 @@ DEVICES: Final = ("cpu", "gpu")
 #: How long a process of the pool may take to start. One that is spawned imports torch, and CUDA.
 STARTING_S: Final = 120
 
+_REDIS: Final = ("redis", "rediss")
+#: Brokers whose databases have numbers.
+_NUMBERED: Final = (*_REDIS, "sentinel")
 _SOCKET_TIMEOUT_S = 5
 _HEALTH_CHECK_S = 10
 #: How often a worker looks into the folder of the local broker.
@@ -35,7 +38,7 @@ def make_app(settings: Settings) -> Celery:
     """Returns the application for the broker of the settings.
 
     Raises:
-        InvalidSettings: the broker's URL is of no known kind.
+        InvalidSettings: the broker's URL is of no known kind, or cannot be read.
     """
     app = Celery("hqnas", broker=_transport_url(settings), include=["worker.task"])
     exchange = Exchange("hqnas", type="direct")
@@ -99,23 +102,58 @@ def ids_in(arguments: Mapping[str, Any]) -> list[uuid.UUID]:
 
 
 def _transport_url(settings: Settings) -> str:
-    scheme = urlsplit(settings.resolved_broker_url).scheme
+    url = settings.resolved_broker_url
+    scheme = _scheme_of(url)
     if scheme == "filesystem":
         TRANSPORT_ALIASES["folder"] = "worker.folder_transport:Transport"
         return "folder://"
-    if scheme in ("redis", "rediss"):
+    if scheme in _REDIS:
         TRANSPORT_ALIASES[scheme] = "worker.redis_transport:Transport"
-    if scheme in ("redis", "rediss", "sentinel", "amqp", "amqps"):
-        return settings.resolved_broker_url
+    if scheme in (*_REDIS, "sentinel", "amqp", "amqps"):
+        # Kombu takes several addresses, for when the first does not answer.
+        for address in url.split(";"):
+            _check_address(address if "://" in address else f"{scheme}://{address}")
+        return url
     raise InvalidSettings(
         f"HQNAS_BROKER_URL: {scheme!r} is no broker that hqnas knows; use redis://host:6379/0 or filesystem:///folder"
     )
 
 
+def _scheme_of(url: str) -> str:
+    # Not by urlsplit, which refuses some passwords that are not encoded.
+    scheme, mark, _ = url.partition("://")
+    return scheme.lower() if mark else ""
+
+
+def _check_address(address: str) -> None:
+    """Refuses what kombu cannot read, or would read as another address.
+
+    Raises:
+        InvalidSettings: it is such a one; what it is stays untold where it may be the password.
+    """
+    try:
+        url = urlsplit(address)
+        # The address ends at the first '/', '?' or '#', also of a password: its port is then no number, or '@' follows.
+        is_misread = url.port == 0 or (url.scheme in _NUMBERED and "@" in url.path + url.query + url.fragment)
+    except ValueError:
+        is_misread = True
+    if is_misread:
+        # Raised outside of the `except`: that error quotes a piece of the password.
+        raise InvalidSettings(
+            "HQNAS_BROKER_URL does not read as redis://:password@host:6379/0; percent-encode what is special in its "
+            "password ('@' as %40, '/' as %2F), and let the port be one number"
+        )
+    database = unquote(url.path).removeprefix("/").removeprefix("/")
+    if url.scheme in _NUMBERED and database and not database.isdecimal():
+        raise InvalidSettings(
+            f"HQNAS_BROKER_URL names the Redis database {database!r}, which is no number; write redis://host:6379/0"
+        )
+
+
 def _transport_options(settings: Settings) -> dict[str, Any]:
-    url = urlsplit(settings.resolved_broker_url)
-    if url.scheme == "filesystem":
-        folder = Path(unquote(url.path))
+    scheme = _scheme_of(settings.resolved_broker_url)
+    if scheme == "filesystem":
+        folder = Path(unquote(urlsplit(settings.resolved_broker_url).path))
         queued, control = folder / "queued", folder / "control"
         for path in (queued, control):
             path.mkdir(parents=True, exist_ok=True)
@@ -125,7 +163,7 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
             "control_folder": str(control),
             "polling_interval": _POLLING_S,
         }
-    if url.scheme in ("redis", "rediss", "sentinel"):
+    if scheme in _NUMBERED:
         return {
             "socket_timeout": _SOCKET_TIMEOUT_S,
             "socket_connect_timeout": _SOCKET_TIMEOUT_S,

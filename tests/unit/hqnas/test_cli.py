@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 import hqnas
+from config.settings import Settings
 from hqnas.cli.application import app
 
 ROOT = Path(__file__).parents[3]
@@ -139,6 +141,27 @@ def test_a_database_of_another_kind_is_refused_without_its_password(run: Run, mo
     assert result.exit_code == 2
     assert result.stderr.startswith("hqnas: HQNAS_DATABASE_URL has to begin with postgresql://")
     assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["check"], ["controller"], ["worker"], ["api", "--port", "0"]])
+@pytest.mark.parametrize("address", ["u:sec@ret:w@db", "u:sec@ret@db"])
+def test_a_database_whose_password_is_not_encoded_is_refused_without_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], address: str
+) -> None:
+    monkeypatch.setenv("HQNAS_DATABASE_URL", f"postgresql://{address}/hqnas")
+
+    result = run(*command)
+
+    assert result.exit_code == 2
+    assert re.match("hqnas: HQNAS_DATABASE_URL .* percent-encode", result.stderr)
+    assert not {"sec", "ret"} & set(re.findall(r"\w+", result.stderr))
+
+
+@pytest.mark.parametrize("address", ["u:a%40b%2Fc%3Ad@db:5432", "u:a/b:c@db", "[::1]:5432", ""])
+def test_a_database_that_can_be_read_is_taken_as_it_is(address: str) -> None:
+    url = f"postgresql://{address}/hqnas?host=/a@b"
+
+    assert Settings(database_url=SecretStr(url)).require_database_url() == url
 
 
 def test_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,14 @@
 
 import base64
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.settings import Settings
+from config.settings import InvalidSettings, Settings
 from worker.broker import MESSAGE_VERSION, MessageRefused, ids_in, make_app, message
 from worker.readable import is_readable
 
@@ -55,6 +56,46 @@ def test_nothing_waits_for_a_silent_redis_without_a_limit(tmp_path: Path, url: s
     # Kombu drops a connection whose reply is overdue after 1 s + twice the interval.
     assert 1 + 2 * options["health_check_interval"] <= 30
     assert options["max_retries"] == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:sec/ret@redis:6379/0",
+        "redis://:123/ret@redis:6379/0",
+        "redis://:123?ret@redis:6379/0",
+        "redis://:123#ret@redis:6379/0",
+        "redis://:sec[ret@redis:6379/0",
+        "rediss://:sec/ret@redis:6379/0",
+        "sentinel://:sec@one:26379;sentinel://:sec/ret@two:26379",
+        "amqp://hqnas:sec/ret@rabbit:5672//",
+    ],
+)
+def test_a_broker_whose_password_is_not_encoded_is_refused_without_it(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"HQNAS_BROKER_URL .* percent-encode") as refused:
+        configured(tmp_path, url)
+    assert not {"sec", "ret", "123"} & set(re.findall(r"\w+", str(refused.value)))
+
+
+def test_a_redis_database_that_is_no_number_is_refused_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="the Redis database 'name', which is no number; write redis://"):
+        configured(tmp_path, "redis://redis:6379/name")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:a%2Fb%40c%23@redis:6379/0",
+        "redis://redis",
+        "redis://redis:6379//1",
+        "redis://user:a@b@[::1]:6379/1?health_check_interval=5",
+        "sentinel://one:26379/0;sentinel://two:26379/0",
+        "sentinel://:s@one:26379;two:26379",
+        "amqp://hqnas:a%2Fb@rabbit:5672/a@b",
+    ],
+)
+def test_a_broker_that_can_be_read_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    assert configured(tmp_path, url).broker_url == url
 
 
 def test_a_doorbell_holds_a_version_and_ids_and_nothing_else() -> None:
