@@ -70,11 +70,13 @@ class Guard:
         if self._is_over(delay_s):
             return
         try:
-            self._bring_up(server)
-        except DiskFull as full:
-            self._wait_for_space(server, full)
+            try:
+                self._bring_up(server)
+            except DiskFull as full:
+                self._wait_for_space(server, full)
         except PostgresFailed as failure:
-            # It died again while it recovered: one more death of those that are allowed.
+            # It died again while it recovered, perhaps of a full disk that has space by now: one more death of those
+            # that are allowed.
             self._restarts.started()
             _report(notice=f"{failure}.")
 
