@@ -1,6 +1,9 @@
 """The broker of one machine: a folder, in which something else may lie as well."""
 
+import errno
+import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from kombu import Consumer, Message
 
 from config.settings import Settings
 from worker.broker import TASK, make_app, message, queue_of
+from worker.folder_transport import LEFTOVER_S
 
 QUEUE = queue_of("cpu")
 
@@ -59,3 +63,44 @@ def test_what_is_no_doorbell_is_left_out_and_gone(app: Celery, tmp_path: Path, c
     second = ring(app)
     assert take_all(app) == [first, second]
     assert list((tmp_path / "queued").iterdir()) == []
+
+
+def test_a_doorbell_that_finds_no_space_leaves_nothing(
+    app: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = Path.write_text
+
+    def write_half(path: Path, text: str) -> None:
+        genuine(path, text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patching:
+        patching.setattr(Path, "write_text", write_half)
+        with pytest.raises(OSError, match="No space left"):
+            ring(app)
+    assert list((tmp_path / "queued").iterdir()) == []
+
+
+UNFINISHED = f".{1:020d}_x.{QUEUE}.msg"
+TAKEN = f".taken-{2:020d}_x.{QUEUE}.msg"
+
+
+def test_what_killed_processes_left_is_gone_after_a_start_and_doorbells_are_kept(
+    app: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung = ring(app)
+    for name in (UNFINISHED, TAKEN, ".somebody's"):
+        (tmp_path / "queued" / name).touch()
+    now = time.time()
+    monkeypatch.setattr("worker.folder_transport.time.time", lambda: now + LEFTOVER_S + 60)
+    assert take_all(app) == [rung]
+    assert [path.name for path in (tmp_path / "queued").iterdir()] == [".somebody's"]
+
+
+def test_a_start_leaves_alone_what_others_are_at_however_old_the_doorbell(app: Celery, tmp_path: Path) -> None:
+    for name in (UNFINISHED, TAKEN):
+        (tmp_path / "queued" / name).touch()
+        # A doorbell that is taken keeps the time at which it was written.
+        os.utime(tmp_path / "queued" / name, (0, 0))
+    assert take_all(app) == []
+    assert {path.name for path in (tmp_path / "queued").iterdir()} == {UNFINISHED, TAKEN}
