@@ -39,24 +39,39 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class LaunchRecord:
-    """Which launcher holds, or last held, a home. The start time tells a process from a later one of the same id."""
+    """Which launcher holds, or last held, a home. The start tells a process from a later one of the same id.
+
+    It is `boot:ticks` on Linux, and elsewhere, as in records of earlier versions, in seconds of the system's clock.
+    """
 
     pid: int
-    started_at: float
+    started_at: str | float
     launch: str
 
     @classmethod
     def of_this_process(cls, launch: str) -> Self:
         """Returns the record of the calling process."""
-        return cls(os.getpid(), psutil.Process().create_time(), launch)
+        return cls(os.getpid(), _start_of(psutil.Process()), launch)
 
     def is_alive(self) -> bool:
         """Whether that launcher still runs. One that ended and whose parent has not noticed does not."""
         try:
             process = psutil.Process(self.pid)
-            return process.create_time() == self.started_at and process.status() != psutil.STATUS_ZOMBIE
+            started_at = _start_of(process) if isinstance(self.started_at, str) else process.create_time()
+            return started_at == self.started_at and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+
+def _start_of(process: psutil.Process) -> str | float:
+    # On Linux, psutil makes a time of day of the ticks since the boot, which moves whenever the clock is set.
+    try:
+        status = Path(f"/proc/{process.pid}/stat").read_text(errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return process.create_time()
+    # `starttime`, the 22nd: the second is the name in parentheses, which may hold spaces and parentheses itself.
+    return f"{boot}:{status.rpartition(')')[2].split()[19]}"
 
 
 class Home:

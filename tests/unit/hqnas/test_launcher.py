@@ -1,11 +1,15 @@
 """The launcher's decisions, without a process or a server."""
 
+import json
 import os
 import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import psutil
 import pytest
 
 from hqnas.launcher import cluster, lifeline
@@ -198,7 +202,33 @@ def test_a_file_is_no_home(tmp_path: Path, below: str) -> None:
 def test_a_record_of_a_process_that_came_later_is_not_alive() -> None:
     mine = LaunchRecord.of_this_process("a")
     assert mine.is_alive()
-    assert not LaunchRecord(mine.pid, mine.started_at - 5.0, "a").is_alive()
+    assert not replace(mine, started_at=f"{mine.started_at}0").is_alive()
+
+
+def test_a_record_of_another_boot_is_not_alive() -> None:
+    mine = LaunchRecord.of_this_process("a")
+    assert not replace(mine, started_at=f"another-boot:{str(mine.started_at).partition(':')[2]}").is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the time of a start is kept, not computed anew")
+def test_a_home_is_taken_once_though_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = take(tmp_path / "home")
+    genuine = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: genuine(process) + 5.0)
+    with pytest.raises(HomeBusy, match=f"already runs on .* as process {os.getpid()};"):
+        Home.take(home.path, say=quiet, is_stopped=lambda: True)
+    home.close()
+
+
+@pytest.mark.parametrize(("later_s", "told"), [(0.0, "already runs on"), (5.0, "has not ended")])
+def test_a_lock_file_of_an_earlier_version_is_understood(tmp_path: Path, later_s: float, told: str) -> None:
+    home = take(tmp_path / "home")
+    started_at = psutil.Process().create_time() - later_s
+    record = {"pid": os.getpid(), "started_at": started_at, "launch": "a"}
+    (home.path / LOCK_NAME).write_text(json.dumps(record).ljust(_RECORD_BYTES))
+    with pytest.raises(HomeBusy, match=told):
+        Home.take(home.path, say=quiet, is_stopped=lambda: True)
+    home.close()
 
 
 @pytest.mark.parametrize("reason", ["No space left on device", "Disk quota exceeded"])
