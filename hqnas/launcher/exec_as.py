@@ -16,11 +16,13 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+SECBIT_NO_SETUID_FIXUP = 4
 PASSING = (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
 
 
@@ -62,6 +64,11 @@ def _keep_capabilities(libc: ctypes.CDLL, wanted: tuple[int, ...]) -> None:
     header = _Header(CAPABILITY_VERSION_3, 0)
     words = (_Words * 2)()
     libc.capget(ctypes.byref(header), words)
+    if wanted:
+        # Without this bit, access(2) answers as if they were not there: initdb would not find the server beside it.
+        words[0].effective = words[0].permitted
+        libc.capset(ctypes.byref(header), words)
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     kept = sum(1 << number for number in wanted) & words[0].permitted
     for index, mask in ((0, kept), (1, 0)):
         words[index].effective = words[index].permitted = words[index].inheritable = mask

@@ -1,6 +1,9 @@
 """The embedded PostgreSQL by itself: where it can live and what it survives."""
 
 import os
+import pwd
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import psycopg
 import pytest
 from processes import wait_until
 
-from hqnas.launcher import cluster
+from hqnas.launcher import cluster, exec_as
 from hqnas.launcher.errors import PostgresFailed
 from hqnas.launcher.postgres import EmbeddedPostgres
 
@@ -154,3 +157,17 @@ def test_root_opens_no_folder_to_others_to_reach_its_data(tmp_path: Path) -> Non
     with EmbeddedPostgres(closed / "pg", is_durable=False) as server:
         assert ask(server, "SELECT 1") == 1
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root becomes another account")
+def test_a_program_in_a_folder_closed_to_its_account_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text(f"#!{sys.executable}\nimport os\nprint(os.getuid(), os.access(__file__, os.R_OK | os.X_OK))\n")
+    program.chmod(0o755)
+    nobody = pwd.getpwnam("nobody")
+    ids = [nobody.pw_uid, nobody.pw_gid, os.getpid(), int(signal.SIGTERM)]
+    command = [sys.executable, "-I", "-S", exec_as.__file__, *map(str, ids), "/", str(program)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.stdout, found.stderr) == (f"{nobody.pw_uid} True\n", "")
