@@ -90,6 +90,10 @@ def install(app: FastAPI) -> None:
         if any(item["type"] == "json_invalid" for item in items):
             reason = items[0].get("ctx", {}).get("error", "")
             return respond(request, ApiProblem(400, "invalid-json", "Not JSON", f"the body is not JSON: {reason}"))
+        if any(item["type"] == "missing" and tuple(item["loc"]) == ("body",) for item in items):
+            return respond(
+                request, ApiProblem(400, "invalid-json", "Not JSON", "the body is empty; send a JSON document")
+            )
         if any(isinstance(item.get("input"), bytes) for item in items):
             detail = "the body is taken for a spec only with the header Content-Type: application/json"
             return respond(request, ApiProblem(415, "unsupported-media-type", "Not announced as JSON", detail))
@@ -100,6 +104,11 @@ def install(app: FastAPI) -> None:
 
     def _on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400 and isinstance(
+            error.__cause__, ValueError | RecursionError
+        ):  # FastAPI's, of a body
+            detail = "the body is not JSON that can be read: it is not UTF-8, or nested too deeply"
+            return respond(request, ApiProblem(400, "invalid-json", "Not JSON", detail))
         problem = ApiProblem(error.status_code, "http", str(error.detail), f"{error.detail}: {request.scope['path']}")
         return respond(request, problem, headers=dict(error.headers or {}))
 

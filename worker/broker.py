@@ -114,9 +114,8 @@ def _transport_url(settings: Settings) -> str:
         for address in url.split(";"):
             _check_address(address if "://" in address else f"{scheme}://{address}")
         return url
-    raise InvalidSettings(
-        f"HQNAS_BROKER_URL: {scheme!r} is no broker that hqnas knows; use redis://host:6379/0 or filesystem:///folder"
-    )
+    which = f"{scheme!r} is no broker that hqnas knows" if scheme else "it does not begin with the name of a broker"
+    raise InvalidSettings(f"HQNAS_BROKER_URL: {which}; use redis://host:6379/0 or filesystem:///folder")
 
 
 def _scheme_of(url: str) -> str:

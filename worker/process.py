@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterable
+from multiprocessing import current_process
 from typing import Any, Final
 
 import psutil
@@ -63,6 +64,8 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
     app = make_app(settings)
     with disposing(connect(url, application=f"worker-{worker}", pool_size=1)) as engine, new_board() as board:
         app.conf[BOARD] = str(board.folder)
+        # The folder for its sockets, which multiprocessing leaves behind where a process is killed or ends at once.
+        current_process()._config["tempdir"] = str(board.folder)  # type: ignore[attr-defined]
         presence: Presence | None = None
         is_leaving = threading.Event()
 

@@ -30,6 +30,8 @@ def read_circuit(file: Path) -> Circuit:
         raise CannotMeasure(f"cannot be read: {error.strerror or error}") from error
     if len(content) > _MAX_FILE_BYTES:
         raise CannotMeasure(f"is larger than {_MAX_FILE_BYTES >> 20} MiB; no circuit needs that")
+    if not content.strip():
+        raise CannotMeasure("is empty, and a circuit is a JSON document")
     try:
         document = json.loads(
             content.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_distinct_keys

@@ -46,7 +46,8 @@ def confirm(
     """Trains a search's front anew with several seeds, beside three controls, and tests it on the held-out split.
 
     The controls: the same network with its circuit frozen, the same without entanglement, and a classical net of as
-    many parameters. A search that has a confirmation already shows it; `--again` makes another.
+    many parameters. A search that has a confirmation already shows it; `--again` makes another. `--output` alone writes
+    the one that is there, and starts none.
     """
     if cancel and (again or wait or seeds or epochs or member):
         raise typer.BadParameter("--cancel goes with no other option but --json")
@@ -57,7 +58,8 @@ def confirm(
         if cancel:
             found = client.cancel_confirmation(search_id)
         else:
-            found = _asked(client, search_id, seeds, epochs, member, is_again=again)
+            is_new = again or wait or bool(seeds or epochs or member)
+            found = _asked(client, search_id, seeds, epochs, member, is_again=again, may_start=is_new or output is None)
         if wait:
             found = _wait(client, found, to_stderr=as_json)
     if output is not None:
@@ -75,6 +77,7 @@ def _asked(
     members: list[str] | None,
     *,
     is_again: bool,
+    may_start: bool,
 ) -> "Confirmation":
     """Returns the confirmation that is there, or a new one."""
     from hqnas.client import Conflict, NotFound
@@ -83,6 +86,10 @@ def _asked(
         there = None if is_again else client.confirmation(search_id)
     except NotFound:
         there = None
+    if there is None and not may_start:
+        raise NotFound(
+            f"search {search_id} has no confirmation to write yet; start one with `hqnas confirm {search_id} --wait`"
+        )
     if there is None:
         ids = [connection.candidate_at(client, search_id, place).id for place in members or ()]
         return client.confirm(search_id, seeds=seeds, epochs=epochs, members=ids or None)

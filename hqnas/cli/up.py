@@ -59,6 +59,7 @@ def up(
             stops_with_parent=stop_with_parent,
         )
         if settings.database_url is not None:
+            settings.require_database_url()
             _say(f"hqnas: searches are in the database of HQNAS_DATABASE_URL, not in {plan.home}")
         if not is_loopback(host):
             _say(f"hqnas: whoever reaches this machine can use the API on {host}; there is no authentication yet")

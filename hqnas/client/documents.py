@@ -1,6 +1,7 @@
 """A spec as a person hands it over, a file, a mapping or a model, as the JSON values to send."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -29,8 +30,25 @@ def to_document(spec: "Mapping[str, Any] | str | os.PathLike[str] | SearchSpec")
         if not isinstance(document, dict):
             kind = "nothing" if document is None else f"a {type(document).__name__}"
             raise UnreadableSpec(f"{spec} holds {kind}; a spec is a mapping of keys to values")
+        _refuse_non_finite(document, f"{spec}: ")
         return document
-    return dict(spec) if isinstance(spec, Mapping) else spec.model_dump(mode="json", exclude_none=True)
+    if isinstance(spec, Mapping):
+        document = dict(spec)
+        _refuse_non_finite(document, "")
+        return document
+    return spec.model_dump(mode="json", exclude_none=True)
+
+
+def _refuse_non_finite(value: Any, said: str, path: str = "") -> None:
+    """Refuses what no JSON can say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UnreadableSpec(f"{said}{path} is {value}, and a number has to be finite")
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            _refuse_non_finite(one, said, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value):
+            _refuse_non_finite(one, said, f"{path}.{index}" if path else str(index))
 
 
 def read_document(path: Path) -> Any:

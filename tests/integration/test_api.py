@@ -162,6 +162,19 @@ def test_a_body_that_is_no_spec_is_a_problem_and_no_crash(api: TestClient, body:
     assert answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "the body is empty; send a JSON document"),
+        (b"\xff\xfe{", "the body is not JSON that can be read: it is not UTF-8, or nested too deeply"),
+        (b"[" * 100_000, "the body is not JSON that can be read: it is not UTF-8, or nested too deeply"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_why(api: TestClient, body: bytes, detail: str) -> None:
+    answer = api.post("/v1/searches", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["title"], answer.json()["detail"]) == (400, "Not JSON", detail)
+
+
 def test_a_body_that_is_not_announced_as_json_names_the_header(api: TestClient) -> None:
     answer = api.post("/v1/searches", content=b'{"name": "x"}', headers={"content-type": "text/plain"})
     assert answer.status_code == 415

@@ -102,7 +102,9 @@ def test_what_blocks_its_process_is_cancelled_all_the_same_and_nobody_is_blamed(
     tmp_path: Path, environment: dict[str, str], engine: Engine
 ) -> None:
     blocked = submit(engine, **BLOCKED)
-    with worker(tmp_path, environment, "w") as process:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with worker(tmp_path, {**environment, "TMPDIR": str(temporary)}, "w") as process:
         wait_until(lambda: bool(running(engine)), "a running evaluation")
         (child,) = psutil.Process(process.pid).children()
         with UnitOfWork(engine) as work:
@@ -118,6 +120,7 @@ def test_what_blocks_its_process_is_cancelled_all_the_same_and_nobody_is_blamed(
     cancelled = evaluation_of(engine, candidate)
     assert (cancelled.state, cancelled.attempt, cancelled.crash_count) == (EvaluationState.CANCELLED, 1, 0)
     assert {evaluation_of(engine, one).crash_count for one in candidates(engine, following)} == {0}
+    assert list(temporary.glob("pymp-*")) == []
 
 
 def test_a_killed_worker_leaves_no_process_behind_and_its_evaluation_is_put_back(

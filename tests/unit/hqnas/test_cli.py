@@ -143,6 +143,16 @@ def test_a_database_of_another_kind_is_refused_without_its_password(run: Run, mo
     assert "secret" not in result.stderr
 
 
+def test_a_launch_over_a_database_of_another_kind_makes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HQNAS_DATABASE_URL", "nonsense")
+    result = run("up", "--home", str(tmp_path / "home"), "--port", "0")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("hqnas: HQNAS_DATABASE_URL has to begin with postgresql://")
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize("command", [["migrate"], ["check"], ["controller"], ["worker"], ["api", "--port", "0"]])
 @pytest.mark.parametrize("address", ["u:sec@ret:w@db", "u:sec@ret@db"])
 def test_a_database_whose_password_is_not_encoded_is_refused_without_it(

@@ -157,6 +157,7 @@ def test_too_few_seeds_are_refused_before_anything_is_sent(run: Run, api: Any, e
 
 def test_csv_has_one_line_a_training_with_all_digits(run: Run, ended: str, tmp_path: Path) -> None:
     path = tmp_path / "trials.csv"
+    run("confirm", ended)
     assert run("confirm", ended, "--output", str(path)).exit_code == 0
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert [row["arm"] for row in rows] == ["candidate"] * 2 + ["frozen_circuit"] * 2 + ["classical_net"] * 2
@@ -177,6 +178,14 @@ def test_csv_has_one_line_a_training_with_all_digits(run: Run, ended: str, tmp_p
         "test_r2": "",
         "test_loss": "0.25",
     }
+
+
+def test_writing_what_is_not_there_starts_nothing(run: Run, api: Any, ended: str, tmp_path: Path) -> None:
+    path = tmp_path / "confirmation.csv"
+    result = run("confirm", ended, "--output", str(path))
+    assert result.exit_code == 1
+    assert f"search {ended} has no confirmation to write yet; start one with `hqnas confirm {ended}" in result.stderr
+    assert (confirming_requests(api), path.exists()) == ([], False)
 
 
 def test_a_file_of_an_unknown_kind_is_refused_before_anything_is_sent(run: Run, api: Any, ended: str) -> None:

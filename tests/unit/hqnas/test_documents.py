@@ -2,10 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hqnas.client import (
-    UnreadableSpec,
-    read_document,
-)
+from hqnas.client import UnreadableSpec, read_document
+from hqnas.client.documents import to_document
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
@@ -70,3 +68,13 @@ def test_value_that_the_decoder_chokes_on_is_a_sentence(tmp_path: Path, name: st
 
     with pytest.raises(UnreadableSpec, match="cannot be read"):
         read_document(tmp_path / name)
+
+
+@pytest.mark.parametrize("value", [".nan", "[0.1, -.inf]"])
+def test_a_number_that_no_json_can_say_is_named_with_its_path(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"space:\n  learning_rate: {value}\n")
+    with pytest.raises(UnreadableSpec, match=r"spec\.yaml: space\.learning_rate(\.1)? is (nan|-inf), and"):
+        to_document(path)
+    with pytest.raises(UnreadableSpec, match=r"^space\.learning_rate"):
+        to_document(read_document(path))

@@ -247,7 +247,7 @@ def test_the_table_says_what_is_undefined_and_why(run, write):
 
 BROKEN = {
     "text": ("this is no circuit", "is not JSON"),
-    "empty": ("", "is not JSON"),
+    "empty": (" \n", "is empty, and a circuit is a JSON document"),
     "nan": ('{"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": NaN}]}', "NaN is no number of JSON"),
     "infinite": ('{"qubits": 1, "operations": [{"gate": "rx", "wires": [0], "angle": 1e999}]}', "operations[0].angle"),
     "whole number beyond floats": (

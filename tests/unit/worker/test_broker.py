@@ -77,6 +77,14 @@ def test_a_broker_whose_password_is_not_encoded_is_refused_without_it(tmp_path: 
     assert not {"sec", "ret", "123"} & set(re.findall(r"\w+", str(refused.value)))
 
 
+@pytest.mark.parametrize(
+    ("url", "why"), [("nonsense", "it does not begin with the name of a broker"), ("kafka://x", "'kafka' is no broker")]
+)
+def test_another_kind_of_broker_is_refused(tmp_path: Path, url: str, why: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"HQNAS_BROKER_URL: {why}"):
+        configured(tmp_path, url)
+
+
 def test_a_redis_database_that_is_no_number_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="the Redis database 'name', which is no number; write redis://"):
         configured(tmp_path, "redis://redis:6379/name")
