@@ -40,6 +40,8 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # tell of each message what our events tell of evaluations
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # tells of each plugin that it loads
+    if process != "migrate":
+        logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # tells of each look at the schema
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)

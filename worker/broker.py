@@ -106,7 +106,7 @@ def _transport_url(settings: Settings) -> str:
     scheme = _scheme_of(url)
     if scheme == "filesystem":
         TRANSPORT_ALIASES["folder"] = "worker.folder_transport:Transport"
-        return "folder://"
+        return "folder://localhost"  # without a host, kombu warns that it takes this one
     if scheme in _REDIS:
         TRANSPORT_ALIASES[scheme] = "worker.redis_transport:Transport"
     if scheme in (*_REDIS, "sentinel", "amqp", "amqps"):
