@@ -7,11 +7,9 @@ claims and outcomes wait for it.
 """
 
 import contextlib
-import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import Final, TypeVar
 
 import structlog
@@ -23,7 +21,6 @@ from models.evaluations import Claim
 from nas.spec.confirmation import CONFIRMATION
 from worker.board import Board
 from worker.fault_points import FaultPoint, Reach, unharmed
-from worker.leases import ABANDON
 from worker.outcomes import Compute, Outcome, compute
 
 log = structlog.get_logger()
@@ -31,10 +28,6 @@ log = structlog.get_logger()
 _RETRY_S: Final = 2.0
 
 _T = TypeVar("_T")
-
-
-class LeaseLost(BaseException):
-    """The claim ended while computing: cancelled, or given to another. Nothing that a candidate runs may catch it."""
 
 
 class Attempts:
@@ -80,13 +73,8 @@ class Attempts:
             log.debug("evaluations_not_claimed", evaluation_ids=[str(one) for one in ids])
             return
         started = time.perf_counter()
-        try:
-            with self._shown(claims):
-                outcomes = sorted(self._compute(claims), key=_by_id)
-        except LeaseLost:
-            for claim in claims:
-                log.warning("evaluation_abandoned", evaluation_id=str(claim.evaluation_id), attempt=claim.attempt)
-            return
+        with self._shown(claims):
+            outcomes = sorted(self._compute(claims), key=_by_id)
         self._reach(FaultPoint.COMPUTED)
         # The results are kept and offered until the database answers: only it knows whether the claims still hold.
         are_recorded = self._until_answered(lambda: self._record(outcomes), ids)
@@ -110,9 +98,8 @@ class Attempts:
             yield
             return
         attempts, n_shares = [claim.token for claim in claims], sum(map(_n_shares, claims))
-        with _abandonable():
-            self._board.show(attempts, is_computing=True, n_shares=n_shares)
-            yield
+        self._board.show(attempts, is_computing=True, n_shares=n_shares)
+        yield
         try:
             self._board.show(attempts, is_computing=False, n_shares=n_shares)
         except OSError as failure:
@@ -155,27 +142,6 @@ class Attempts:
                 texts = [str(one) for one in ids]
                 log.warning("evaluations_waiting_for_database", evaluation_ids=texts, error=str(failure))
                 self._pause(_RETRY_S)
-
-
-@contextlib.contextmanager
-def _abandonable() -> Iterator[None]:
-    """Raises LeaseLost in the block when the parent process says so; outside, its signal does nothing from now on.
-
-    The block runs in the main thread: that is where Python delivers signals, between two of its instructions.
-    """
-    is_open = True
-
-    def abandon(_number: int, _frame: FrameType | None) -> None:
-        nonlocal is_open
-        if is_open:
-            is_open = False
-            raise LeaseLost
-
-    signal.signal(ABANDON, abandon)
-    try:
-        yield
-    finally:
-        is_open = False
 
 
 def _n_shares(claim: Claim) -> int:

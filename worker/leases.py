@@ -1,21 +1,19 @@
 """The parent process keeps the leases of what its pool computes: an evaluation may block its own process as it likes.
 
     on the board, held           the lease is renewed, unless the process is stopped
-    on the board, held no more   the process is told to abandon it, and killed if it does not; nobody is blamed
+    on the board, held no more   the process is killed; nobody is blamed
     over a limit                 the process is killed, and what it was computing blamed for a crash
     on a dead process's board    blamed for a crash
 
-A process goes from one doorbell to the next at any moment. So it is told or killed only while it is stopped, and shows
-that it still does what is meant.
+A process goes from one doorbell to the next at any moment. So it is killed only while it is stopped, and shows that it
+still does what is meant. It is not asked to leave a computation: an exception from outside, in the middle of a library,
+may leave behind what makes later results wrong, and a new process costs little.
 """
 
-import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-import psutil
 import structlog
 from sqlalchemy import Engine
 
@@ -27,17 +25,11 @@ from worker.pool import Pool
 
 log = structlog.get_logger()
 
-#: Tells a process of the pool to abandon what it computes.
-ABANDON: Final = signal.SIGUSR2
-
-#: How long a process that is told to abandon a computation may take before it is killed.
-FAREWELL_S: Final = 5.0
-
 _RETRY_S: Final = 2.0
 
 
 class LeaseKeeper:
-    """Renews, stops and blames for one worker, from one thread of its parent process.
+    """Renews, kills and blames for one worker, from one thread of its parent process.
 
     Args:
         engine: the database.
@@ -67,13 +59,14 @@ class LeaseKeeper:
         self._memory_limit_bytes = memory_limit_bytes
         self._is_leaving = is_leaving
         self._monotonic = monotonic
-        self._lost_at: dict[tuple[Token, ...], float] = {}
+        self._lost: set[tuple[Token, ...]] = set()
+        self._abandoned: set[Shown] = set()
         self._dead: set[Shown] = set()
         self._killed: dict[Shown, str] = {}
         self._bury_at = 0.0
 
     def look(self) -> None:
-        """Stops what is lost or exceeds a limit, and blames what dead processes were computing."""
+        """Kills what is lost or exceeds a limit, and blames what dead processes were computing."""
         board = self._read()
         self._dead &= set(board)
         for shown in board:
@@ -100,9 +93,7 @@ class LeaseKeeper:
         with UnitOfWork(self._engine) as work:
             held = work.evaluations.renew(running, lease_s=self._settings.lease_s) | work.evaluations.held(stopped)
             work.commit()
-        now = self._monotonic()
-        lost = [shown.attempts for shown in board if held.isdisjoint(shown.attempts)]
-        self._lost_at = {attempts: self._lost_at.get(attempts, now) for attempts in lost}
+        self._lost = {shown.attempts for shown in board if held.isdisjoint(shown.attempts)}
 
     def _read(self) -> list[Shown]:
         # The board first: who is on it has been in the pool.
@@ -111,16 +102,13 @@ class LeaseKeeper:
         return board
 
     def _watch(self, shown: Shown) -> None:
-        reason = self._exceeded(shown)
-        if reason is not None:
-            self._kill(shown, reason)
-        elif (lost_at := self._lost_at.get(shown.attempts)) is not None:
-            if self._monotonic() - lost_at < FAREWELL_S:
-                with self._stopped(shown) as process:
-                    if process is not None:
-                        process.send_signal(ABANDON)
-            else:
-                self._kill(shown, "it did not leave a computation that it had lost")
+        if shown.attempts in self._lost:
+            if self._kill(shown):
+                self._abandoned.add(shown)
+                log.warning("evaluation_abandoned", pid=shown.pid, evaluation_ids=_ids(shown))
+        elif (reason := self._exceeded(shown)) is not None and self._kill(shown):
+            self._killed[shown] = reason
+            log.warning("process_killed", pid=shown.pid, evaluation_ids=_ids(shown), reason=reason)
 
     def _exceeded(self, shown: Shown) -> str | None:
         if shown.computing_since is None:
@@ -134,20 +122,19 @@ class LeaseKeeper:
             return f"it ran longer than {limit_s:,g} s (HQNAS_TIME_LIMIT_S{shares})"
         return None
 
-    def _kill(self, shown: Shown, reason: str) -> None:
-        with self._stopped(shown) as process:
-            if process is not None:
-                process.kill()
-                self._killed[shown] = reason
-                log.warning("process_killed", pid=shown.pid, evaluation_ids=_ids(shown), reason=reason)
-
-    @contextlib.contextmanager
-    def _stopped(self, shown: Shown) -> Iterator[psutil.Process | None]:
-        """Stops a process for the block, and yields it if it still does what it showed."""
+    def _kill(self, shown: Shown) -> bool:
+        """Kills a process if it still does what it showed, and returns whether it did."""
         with self._pool.stopped(shown.pid) as process:
-            yield process if self._board.read_of(shown.pid) == shown else None
+            if process is None or self._board.read_of(shown.pid) != shown:
+                return False
+            process.kill()
+            return True
 
     def _bury(self, shown: Shown) -> None:
+        if shown in self._abandoned:
+            self._board.forget(shown.pid)
+            self._abandoned.discard(shown)
+            return
         how = self._killed.get(shown) or self._pool.ending(shown.pid)
         try:
             with UnitOfWork(self._engine) as work:

@@ -56,11 +56,11 @@ def test_everything_at_once_breaks_nothing_either(simulator: Simulator) -> None:
     assert {"connection cut", "commit lost", "commit unheard", "standstill", "database away"} <= faults
 
 
-def test_the_keepers_of_leases_blame_tell_and_kill(simulator: Simulator) -> None:
+def test_the_keepers_of_leases_blame_and_kill(simulator: Simulator) -> None:
     reports = [simulator.run(seed, scenario=SCENARIOS[0], profile=LONG) for seed in range(4)]
     assert {report.violations for report in reports} == {()}
     told = "\n".join(line for report in reports for line in report.trace.lines)
-    assert all(f" {event} " in told for event in ("process_died", "evaluation_abandoned", "process_killed"))
+    assert all(f" {event} " in told for event in ("process_died", "evaluation_abandoned"))
 
 
 def test_a_seed_gives_the_same_schedule_in_any_process_and_after_any_other(

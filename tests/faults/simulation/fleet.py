@@ -13,12 +13,12 @@ from faults.simulation.scenarios import Scenario
 from faults.simulation.world import SETTINGS, World
 
 from models.evaluations import Claim
-from worker.attempt import Attempts, LeaseLost
+from worker.attempt import Attempts
 from worker.board import Board
 from worker.controller import control
 from worker.controller_presence import ControllerPresence
 from worker.dispatch import Dispatcher
-from worker.leases import ABANDON, LeaseKeeper
+from worker.leases import LeaseKeeper
 from worker.membership import Membership
 from worker.outcomes import Outcome
 from worker.presence import Presence
@@ -78,7 +78,6 @@ class Slot:
     def __init__(self, worker: "Worker", pid: int) -> None:
         self.pid = pid
         self.doorbell: Doorbell | None = None
-        self._is_told = False  #: to abandon what it computes
         self._worker = worker
         self.actor = Actor(f"{worker.name}/{pid}", self._run)
 
@@ -86,11 +85,6 @@ class Slot:
     def is_free(self) -> bool:
         """Whether it takes a doorbell now."""
         return self.doorbell is None and not self.actor.is_dead and not self.actor.is_frozen
-
-    def send_signal(self, number: int) -> None:
-        """Tells it to abandon what it computes."""
-        assert number == ABANDON
-        self._is_told = True
 
     def kill(self) -> None:
         """Ends it."""
@@ -112,15 +106,8 @@ class Slot:
             self.doorbell = None
 
     def _compute(self, claims: Sequence[Claim]) -> list[tuple[Claim, Outcome]]:
-        self._is_told = False
-        scenario = self._worker.scenario
-        found = compute(claims, failing=scenario.failing, deadly=scenario.deadly, stand_still=self._stand_still)
-        return list(found)
-
-    def _stand_still(self) -> None:
-        self._worker.world.compute()
-        if self._is_told:
-            raise LeaseLost
+        scenario, stand_still = self._worker.scenario, self._worker.world.compute
+        return list(compute(claims, failing=scenario.failing, deadly=scenario.deadly, stand_still=stand_still))
 
 
 class Pool:
