@@ -64,6 +64,10 @@ def invalid(problems: Sequence[Problem]) -> ApiProblem:
     return ApiProblem(422, "invalid-request", "The request was refused", detail, problems=problems)
 
 
+def _not_json(detail: str) -> ApiProblem:
+    return ApiProblem(400, "invalid-json", "Not JSON", detail)
+
+
 def respond(request: Request, problem: ApiProblem, *, headers: dict[str, str] | None = None) -> JSONResponse:
     """Returns the problem document."""
     document = ProblemDocument(
@@ -89,11 +93,9 @@ def install(app: FastAPI) -> None:
         items: list[Any] = list(error.errors())
         if any(item["type"] == "json_invalid" for item in items):
             reason = items[0].get("ctx", {}).get("error", "")
-            return respond(request, ApiProblem(400, "invalid-json", "Not JSON", f"the body is not JSON: {reason}"))
+            return respond(request, _not_json(f"the body is not JSON: {reason}"))
         if any(item["type"] == "missing" and tuple(item["loc"]) == ("body",) for item in items):
-            return respond(
-                request, ApiProblem(400, "invalid-json", "Not JSON", "the body is empty; send a JSON document")
-            )
+            return respond(request, _not_json("the body is empty; send a JSON document"))
         if any(isinstance(item.get("input"), bytes) for item in items):
             detail = "the body is taken for a spec only with the header Content-Type: application/json"
             return respond(request, ApiProblem(415, "unsupported-media-type", "Not announced as JSON", detail))
@@ -104,11 +106,11 @@ def install(app: FastAPI) -> None:
 
     def _on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        if error.status_code == 400 and isinstance(
-            error.__cause__, ValueError | RecursionError
-        ):  # FastAPI's, of a body
-            detail = "the body is not JSON that can be read: it is not UTF-8, or nested too deeply"
-            return respond(request, ApiProblem(400, "invalid-json", "Not JSON", detail))
+        # FastAPI's, of a body; where it knows the place in the JSON, it raises a RequestValidationError.
+        if error.status_code == 400 and isinstance(error.__cause__, ValueError | RecursionError):
+            return respond(
+                request, _not_json("the body is not JSON that can be read: it is not UTF-8, or nested too deeply")
+            )
         problem = ApiProblem(error.status_code, "http", str(error.detail), f"{error.detail}: {request.scope['path']}")
         return respond(request, problem, headers=dict(error.headers or {}))
 

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, case, exists, func, select, text, union_al
 from sqlalchemy.orm import Session, aliased
 
 from models.audit import MOST_SHOWN, Rows, behind
+from models.base import interval
 from models.evaluations import is_waited_for
 from models.states import CONFIRMATION_OPEN, EVALUATION_OPEN, SEARCH_OPEN, EvaluationState
 from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search, Stage, Worker
@@ -40,7 +41,7 @@ class Arrears:
         is_overtaken = exists().where(
             same,
             other.started_at >= other.dispatched_at,
-            other.dispatched_at > Evaluation.dispatched_at + func.make_interval(0, 0, 0, 0, 0, 0, after_s),
+            other.dispatched_at > Evaluation.dispatched_at + interval(after_s),
         )
         last_end = select(func.max(other.finished_at)).where(same).scalar_subquery()
         came = select(func.max(Worker.started_at)).where(is_live(worker_timeout_s), Worker.device == device)

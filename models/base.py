@@ -1,11 +1,11 @@
 """The declarative base: names of constraints, aware times, UUIDv7 keys."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import uuid_utils.compat
-from sqlalchemy import DateTime, MetaData, Uuid
+from sqlalchemy import DateTime, Function, Interval, MetaData, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
@@ -33,3 +33,8 @@ class Base(DeclarativeBase):
 def new_id() -> uuid.UUID:
     """Returns a UUIDv7: unique, and ordered by the time of its making."""
     return uuid_utils.compat.uuid7()
+
+
+def interval(seconds: float) -> Function[timedelta]:
+    """Returns a duration as PostgreSQL has it."""
+    return func.make_interval(0, 0, 0, 0, 0, 0, seconds, type_=Interval())

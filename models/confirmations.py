@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from models.base import interval
 from models.states import CONFIRMATION_OPEN, EVALUATION_SETTLED, CandidateState, ConfirmationState
 from models.tables import Candidate, Confirmation, ConfirmationMember, Evaluation, Search
 from nas.spec.datasets import Dataset
@@ -124,7 +125,7 @@ class Confirmations:
 
     def stalled(self, search_id: uuid.UUID | None, *, grace_s: float) -> list[Row[uuid.UUID, uuid.UUID]]:
         """Returns id and search of confirmations that could move for longer than the grace and were not advanced."""
-        since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_s)
+        since = func.now() - interval(grace_s)
         statement = select(Confirmation.id, Confirmation.search_id).where(
             Confirmation.state.in_(CONFIRMATION_OPEN),
             func.coalesce(Confirmation.advanced_at, Confirmation.created_at) < since,

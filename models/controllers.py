@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from models.base import interval
 from models.tables import Controller
 
 #: A row that no controller has touched for so long is of one that was killed.
@@ -40,4 +41,4 @@ class Controllers:
 
 
 def _before(seconds: float) -> ColumnElement[datetime]:
-    return func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    return func.now() - interval(seconds)

@@ -30,6 +30,9 @@ ANSWER_S: Final = 10.0
 #: ten seconds. Until then, the locks of a client that has vanished hold up others.
 _IDLE_S: Final = 30.0
 
+#: The same for a step that was found to need more: hypervolumes of many objectives, tests of hundreds of members.
+PATIENT_S: Final = 600.0
+
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5
 #: A server that cancels a slow statement keeps the connection, so it is given this much longer to say so.

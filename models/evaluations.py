@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models.base import new_id
+from models.base import interval, new_id
 from models.locking import changing, locked_by_id
 from models.states import (
     EVALUATION_CLAIMABLE,
@@ -312,7 +312,7 @@ def _times(n: int) -> str:
 
 
 def _in(seconds: float) -> Any:
-    return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    return func.now() + interval(seconds)
 
 
 def _settled(claim: Claim, state: EvaluationState) -> dict[str, Any]:

@@ -16,13 +16,6 @@ def migrate(url: str) -> None:
     command.upgrade(alembic_config(url), "head")
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the database has exactly the newest schema."""
-    with engine.connect() as connection:
-        here = MigrationContext.configure(connection).get_current_heads()
-    return set(here) == set(ScriptDirectory.from_config(alembic_config("")).get_heads())
-
-
 class SchemaAge(StrEnum):
     """How the schema of a database stands to this version of hqnas."""
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text, upd
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from models.base import new_id
+from models.base import interval, new_id
 from models.states import EVALUATION_SETTLED, SEARCH_OPEN, CandidateState, SearchState, StageState
 from models.tables import Candidate, Evaluation, Generation, Search, Stage, Worker
 from models.workers import is_live
@@ -76,7 +76,7 @@ class Searches:
 
     def stalled(self, search_id: uuid.UUID | None, *, worker_timeout_s: float, grace_s: float) -> list[uuid.UUID]:
         """Returns searches, or the one if it is, that could move for longer than the grace and were not advanced."""
-        since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_s)
+        since = func.now() - interval(grace_s)
         statement = select(Search.id).where(
             Search.state.in_(SEARCH_OPEN),
             func.coalesce(Search.advanced_at, Search.created_at) < since,

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from models.base import interval
 from models.tables import Worker
 
 
@@ -52,5 +53,5 @@ class Workers:
 
 def is_live(timeout_s: float) -> ColumnElement[bool]:
     """Returns the condition under which a worker was heard of lately, by the database's clock."""
-    since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, timeout_s)
+    since = func.now() - interval(timeout_s)
     return Worker.stopped_at.is_(None) & (Worker.beat_at > since)

@@ -5,11 +5,12 @@ tell     results of evaluations → members
 report   once no member waits: means, tests and sentences, computed from all of them together
 """
 
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from models import Confirmation, Evaluation, Search, UnitOfWork
+from models.database import PATIENT_S
 from models.states import ConfirmationState, EvaluationState
 from nas.confirmation.report import report
 from nas.space import Genome
@@ -18,9 +19,6 @@ from nas.spec.confirmation import ConfirmationProtocol
 from worker.stages import engine_of, shown_error, want
 
 log = structlog.get_logger()
-
-#: For the report: its tests of hundreds of members with a hundred seeds each take minutes.
-_PATIENT_S: Final = 600.0
 
 
 def advance_confirmation(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
@@ -89,6 +87,6 @@ def _complete(work: UnitOfWork, confirmation: Confirmation) -> None:
     reason = "all of its members are measured"
     if confirmation.n_failed:
         reason = f"{confirmation.n_failed} of its {len(members)} members could not be measured"
-    work.allow_idle(_PATIENT_S)
+    work.allow_idle(PATIENT_S)
     found = report([member.result for member in members])
     return end_confirmation(work, confirmation, ConfirmationState.FINISHED, reason, report=found)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings
 from models import Bell, UnitOfWork, connect, disposing, is_of_the_statement, is_transient
+from models.database import PATIENT_S
 from models.states import CONFIRMATION_OPEN, SEARCH_OPEN, ConfirmationState, SearchState
 from worker.advance import advance
 from worker.broker import make_app
@@ -28,8 +29,6 @@ _SWEEP_EVERY_S = 2.0
 _RETRY_S = 2.0
 #: For one statement: an ended search of many thousand candidates is tidied up in one.
 _ANSWER_S = 30.0
-#: For what a step computes between two statements, once the usual time was not enough: hypervolumes of many objectives.
-_PATIENT_S = 600.0
 
 
 def run_controller(settings: Settings, *, reach: Reach = unharmed) -> None:
@@ -77,7 +76,7 @@ def advance_one(
         try:
             reach(FaultPoint.ADVANCE_LOCKED)
             if search_id in slow:
-                work.allow_idle(_PATIENT_S)
+                work.allow_idle(PATIENT_S)
             advance(work, search, worker_timeout_s=settings.worker_timeout_s, reach=reach)
             reach(FaultPoint.ADVANCE_BEFORE_COMMIT)
             work.commit()

@@ -30,25 +30,25 @@ def to_document(spec: "Mapping[str, Any] | str | os.PathLike[str] | SearchSpec")
         if not isinstance(document, dict):
             kind = "nothing" if document is None else f"a {type(document).__name__}"
             raise UnreadableSpec(f"{spec} holds {kind}; a spec is a mapping of keys to values")
-        _refuse_non_finite(document, f"{spec}: ")
-        return document
-    if isinstance(spec, Mapping):
-        document = dict(spec)
-        _refuse_non_finite(document, "")
-        return document
-    return spec.model_dump(mode="json", exclude_none=True)
+        named = f"{spec}: "
+    elif isinstance(spec, Mapping):
+        document, named = dict(spec), ""
+    else:
+        return spec.model_dump(mode="json", exclude_none=True)
+    _refuse_non_finite(document, named)
+    return document
 
 
-def _refuse_non_finite(value: Any, said: str, path: str = "") -> None:
+def _refuse_non_finite(value: Any, named: str, path: str = "") -> None:
     """Refuses what no JSON can say."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise UnreadableSpec(f"{said}{path} is {value}, and a number has to be finite")
+        raise UnreadableSpec(f"{named}{path} is {value}, and a number has to be finite")
     if isinstance(value, Mapping):
         for key, one in value.items():
-            _refuse_non_finite(one, said, f"{path}.{key}" if path else str(key))
+            _refuse_non_finite(one, named, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
-            _refuse_non_finite(one, said, f"{path}.{index}" if path else str(index))
+            _refuse_non_finite(one, named, f"{path}.{index}" if path else str(index))
 
 
 def read_document(path: Path) -> Any:

@@ -1,7 +1,7 @@
 """Confirmations over a real database: asked for, dispatched, told, tested and counted."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -487,21 +487,30 @@ def test_a_confirmation_that_another_controller_advances_is_skipped(api: TestCli
         assert other.confirmations.take_movable() is None
 
 
+def breaking(monkeypatch: pytest.MonkeyPatch, broken: Search, fault: Callable[[UnitOfWork], None]) -> None:
+    """Lets the steps of the confirmation of one search begin with a fault."""
+    genuine = controller.advance_confirmation
+
+    def advance(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
+        if search.id == broken.id:
+            fault(work)
+        genuine(work, confirmation, search)
+
+    monkeypatch.setattr(controller, "advance_confirmation", advance)
+
+
 def test_a_step_that_takes_the_database_too_long_lets_the_others_go_first(
     api: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, other = add_search(engine), add_search(engine)
     ask(api, slow)
     ask(api, other)
-    genuine = controller.advance_confirmation
 
-    def advance(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
-        if search.id == slow.id:
-            work.session.execute(text("SET LOCAL statement_timeout = '10ms'"))
-            work.session.execute(text("SELECT pg_sleep(100)"))
-        genuine(work, confirmation, search)
+    def sleep(work: UnitOfWork) -> None:
+        work.session.execute(text("SET LOCAL statement_timeout = '10ms'"))
+        work.session.execute(text("SELECT pg_sleep(100)"))
 
-    monkeypatch.setattr(controller, "advance_confirmation", advance)
+    breaking(monkeypatch, slow, sleep)
     assert not confirm_one(engine)
     assert confirm_one(engine)
     assert (read(api, slow)["state"], read(api, other)["state"]) == ("queued", "running")
@@ -530,14 +539,11 @@ def test_a_confirmation_that_cannot_be_advanced_fails_and_the_others_go_on(
     broken, sound = add_search(engine), add_search(engine)
     ask(api, broken)
     ask(api, sound)
-    genuine = controller.advance_confirmation
 
-    def advance(work: UnitOfWork, confirmation: Confirmation, search: Search) -> None:
-        if search.id == broken.id:
-            raise ZeroDivisionError
-        genuine(work, confirmation, search)
+    def fail(_: UnitOfWork) -> None:
+        raise ZeroDivisionError
 
-    monkeypatch.setattr(controller, "advance_confirmation", advance)
+    breaking(monkeypatch, broken, fail)
     advance_all(engine)
     assert (read(api, broken)["state"], read(api, sound)["state"]) == ("failed", "running")
 

@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, make_url, text
 
 from models import connect
-from models.migrate import alembic_config, is_current, migrate
+from models.migrate import SchemaAge, alembic_config, migrate, schema_age
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def test_up_check_down_and_up_again(empty_url: str) -> None:
     command.downgrade(config, "base")
     engine = connect(empty_url, application="test")
     assert inspect(engine).get_table_names() == ["alembic_version"]
-    assert not is_current(engine)
+    assert schema_age(engine) == SchemaAge.ABSENT
     migrate(empty_url)
-    assert is_current(engine)
+    assert schema_age(engine) == SchemaAge.CURRENT
     engine.dispose()
 
 

@@ -102,12 +102,12 @@ def _tell(line: str) -> None:
 def _in_parallel(first: int, n: int, jobs: int) -> int:
     bounds = [first + n * job // jobs for job in range(jobs + 1)]
     command = [sys.executable, "-m", "faults.simulation", "--jobs", "1"]
+    # In groups of their own, so that they hear of an end from here alone, and once; each tells how far it came.
     processes = [
         subprocess.Popen([*command, "--first", str(low), "--schedules", str(high - low)], process_group=0)
         for low, high in itertools.pairwise(bounds)
         if high > low
     ]
-    # In groups of their own, so that they hear of an end from here alone, and once; each tells how far it came.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
