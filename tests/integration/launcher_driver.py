@@ -78,6 +78,7 @@ def _on_stop(name: str) -> None:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    print("to be stopped in order from now on", flush=True)
 
 
 def migrate() -> None:

@@ -40,6 +40,10 @@ def test_a_signal_stops_all_without_an_error(start: Start, number: signal.Signal
 
 def test_workers_stop_first_and_the_database_last(start: Start) -> None:
     launch = start().wait_until_up()
+    # Up is who serves; worker and controller may still be starting.
+    for name in ("worker-1", "controller-1"):
+        log = launch.home / "logs" / f"{name}.log"
+        wait_until(lambda log=log: "to be stopped in order" in log.read_text(), f"{name} to be ready")  # type: ignore[misc]
 
     launch.process.send_signal(signal.SIGINT)
     launch.wait()
