@@ -67,7 +67,7 @@ class LeaseKeeper:
 
     def look(self) -> None:
         """Kills what is lost or exceeds a limit, and blames what dead processes were computing."""
-        board = self._read()
+        board = self._board.read()
         self._dead &= set(board)
         for shown in board:
             if not self._pool.is_dead(shown.pid):
@@ -84,7 +84,7 @@ class LeaseKeeper:
         Raises:
             OperationalError: the database does not answer.
         """
-        board = [shown for shown in self._read() if shown.attempts and not self._pool.is_dead(shown.pid)]
+        board = [shown for shown in self._board.read() if shown.attempts and not self._pool.is_dead(shown.pid)]
         if not board:
             return
         # What is stopped computes nothing. Should it go on later, its results come too late.
@@ -94,12 +94,6 @@ class LeaseKeeper:
             held = work.evaluations.renew(running, lease_s=self._settings.lease_s) | work.evaluations.held(stopped)
             work.commit()
         self._lost = {shown.attempts for shown in board if held.isdisjoint(shown.attempts)}
-
-    def _read(self) -> list[Shown]:
-        # The board first: who is on it has been in the pool.
-        board = self._board.read()
-        self._pool.update(shown={shown.pid for shown in board})
-        return board
 
     def _watch(self, shown: Shown) -> None:
         if shown.attempts in self._lost:

@@ -4,12 +4,16 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 import psutil
 
 _STOPPING_S: Final = 1.0
+
+#: Far more processes than end between a death and the look that blames somebody for it.
+_N_REMEMBERED: Final = 1024
 
 
 class PoolProcess(Protocol):
@@ -21,32 +25,28 @@ class PoolProcess(Protocol):
 
     @property
     def exitcode(self) -> int | None:
-        """None while it runs and until the pool has seen its end; minus the signal, if one killed it."""
+        """None while it runs, then its status, or minus the signal that killed it; asking takes note of its end."""
 
 
 class Pool:
     """What a parent may ask and do about the processes of its pool.
 
     Args:
-        processes: returns those that the pool has now.
+        processes: returns those that the pool has now; it forgets who has ended.
     """
 
     def __init__(self, processes: Callable[[], Iterable[PoolProcess]]) -> None:
         self._processes = processes
-        self._known: list[PoolProcess] = []
-        self._current: set[int] = set()
+        self._ended: deque[tuple[int | None, int | None]] = deque(maxlen=_N_REMEMBERED)
 
-    def update(self, *, shown: Collection[int]) -> None:
-        """Takes note of the processes that there are; one that has gone stays known while its id is shown."""
-        current = list(self._processes())
-        # The pool forgets who died. Of one that is just being started, the id is not known yet.
-        self._known = [*current, *(one for one in self._known if one.pid in shown and one not in current)]
-        self._current = {process.pid for process in current if process.pid is not None}
+    def remember(self, ended: PoolProcess) -> None:
+        """Remembers how a process ended that the pool forgets."""
+        self._ended.append((ended.pid, ended.exitcode))
 
     def is_dead(self, pid: int) -> bool:
         """Whether a process of the pool has ended."""
         # Another process may have the id once the pool has seen the end of the one that is meant.
-        return pid not in self._current or _status(pid) in (None, psutil.STATUS_ZOMBIE)
+        return self._process(pid) is None or _status(pid) in (None, psutil.STATUS_ZOMBIE)
 
     def is_stopped(self, pid: int) -> bool:
         """Whether a process stands still (SIGSTOP)."""
@@ -89,15 +89,20 @@ class Pool:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
 
+    def _process(self, pid: int) -> PoolProcess | None:
+        return next((one for one in self._processes() if one.pid == pid), None)
+
     def _exitcode(self, pid: int) -> int | None:
-        if pid in self._current:
-            # Only looked at: the pool has to see it, and must not find that somebody else has.
-            with contextlib.suppress(ChildProcessError):
+        process = self._process(pid)
+        if process is not None:
+            try:
+                # Only looked at: the pool has to see it, and must not find that somebody else has.
                 seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if seen is not None:
-                    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
-            return None
-        return next((process.exitcode for process in self._known if process.pid == pid), None)
+            except ChildProcessError:
+                return process.exitcode  # the pool has seen it, and has not come to forgetting it
+            if seen is not None:
+                return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+        return next((exitcode for ended, exitcode in reversed(tuple(self._ended)) if ended == pid), None)
 
 
 def _status(pid: int) -> str | None:

@@ -24,17 +24,11 @@ _FAREWELL_S: Final = 15.0
 #: library, stays locked in the new process for ever.
 _WORK_OR_FORK: Final = threading.Lock()
 
-#: Wakes the thread. A new process may die of its first evaluation before the next look, and only who has seen it can
-#: tell how.
-_AWAKE: Final = threading.Event()
-
-
-def _after_fork() -> None:
-    _WORK_OR_FORK.release()
-    _AWAKE.set()
-
-
-os.register_at_fork(before=_WORK_OR_FORK.acquire, after_in_parent=_after_fork, after_in_child=_WORK_OR_FORK.release)
+os.register_at_fork(
+    before=_WORK_OR_FORK.acquire,
+    after_in_parent=_WORK_OR_FORK.release,
+    after_in_child=_WORK_OR_FORK.release,
+)
 
 
 class Presence:
@@ -82,7 +76,6 @@ class Presence:
         Claims that are under way are waited for, and put back; no later one is granted.
         """
         self._left.set()
-        _AWAKE.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             # Not for ever: a signal may bring us here from the middle of a fork, during which the thread stands still.
             self._thread.join(_FAREWELL_S)
@@ -117,9 +110,7 @@ class Presence:
                 self.attend()
             finally:
                 _WORK_OR_FORK.release()
-            _AWAKE.wait(min(_LOOK_S, self._period_s))
-            _AWAKE.clear()
-            if self._left.is_set():
+            if self._left.wait(min(_LOOK_S, self._period_s)):
                 return
 
     def _beat(self) -> None:

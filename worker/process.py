@@ -14,7 +14,7 @@ from typing import Any, Final
 import psutil
 import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from celery.worker import state
 
 from config.settings import Settings
@@ -96,7 +96,7 @@ def run_worker(settings: Settings, *, slots: int, device: str, name: str | None 
             engine,
             settings,
             board=board,
-            pool=Pool(lambda: _pool_processes(process)),
+            pool=_pool_of(process),
             memory_limit_bytes=_memory_limit_bytes(settings),
             is_leaving=is_leaving.is_set,
         )
@@ -154,11 +154,26 @@ def _has_work_that_nobody_takes(board: Board) -> bool:
     return bool(state.reserved_requests) and not state.active_requests and not board.read()
 
 
-def _pool_processes(process: Any) -> Iterable[PoolProcess]:
-    """Returns the processes of the pool, none before it has started."""
-    # Celery tells their ids alone; how one ended is known to the object.
-    pool = process.pool._pool
-    return [] if pool is None else list(pool._pool)
+def _pool_of(process: Any) -> Pool:
+    """Returns the processes of Celery's pool, none before it has started."""
+
+    def processes() -> Iterable[PoolProcess]:
+        pool = process.pool._pool
+        return [] if pool is None else list(pool._pool)
+
+    def remember_ends(**_: object) -> None:
+        pool = process.pool._pool
+        clean_up = pool.on_process_down  # a new one whenever Celery has connected to the broker
+
+        def on_process_down(ended: PoolProcess) -> None:
+            found.remember(ended)
+            clean_up(ended)
+
+        pool.on_process_down = on_process_down
+
+    found = Pool(processes)
+    worker_ready.connect(remember_ends, weak=False)
+    return found
 
 
 def _celery_worker(app: Celery, *, worker: str, slots: int, device: str) -> Any:

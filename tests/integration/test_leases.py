@@ -37,11 +37,10 @@ class Process:
     """A process of a pool."""
 
     popen: subprocess.Popen[bytes]
-    is_started: bool = True
 
     @property
-    def pid(self) -> int | None:
-        return self.popen.pid if self.is_started else None
+    def pid(self) -> int:
+        return self.popen.pid
 
     @property
     def exitcode(self) -> int | None:
@@ -55,6 +54,10 @@ class Processes:
     board: Board
     processes: list[Process] = field(default_factory=list)
     is_leaving: bool = False
+    pool: Pool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(lambda: self.processes)
 
     def start(self, *command: str) -> Process:
         process = Process(subprocess.Popen(command or ("sleep", "1000")))
@@ -70,7 +73,12 @@ class Processes:
             "computing_since": None if for_s is None else time.monotonic() - for_s,
             "n_shares": n_shares or len(claims),
         }
-        (self.board.folder / str(process.popen.pid)).write_text(json.dumps(shown))
+        (self.board.folder / str(process.pid)).write_text(json.dumps(shown))
+
+    def forget(self, ended: Process) -> None:
+        """Does what a pool does that has seen the end of a process."""
+        self.processes.remove(ended)
+        self.pool.remember(ended)
 
 
 @pytest.fixture
@@ -92,7 +100,7 @@ def keeper_of(engine: Engine, settings: Settings, pool: Processes, *, memory_lim
         engine,
         settings.model_copy(update={"time_limit_s": 100.0}),
         board=pool.board,
-        pool=Pool(lambda: pool.processes),
+        pool=pool.pool,
         memory_limit_bytes=memory_limit_bytes,
         is_leaving=lambda: pool.is_leaving,
     )
@@ -138,16 +146,16 @@ def n_expired(engine: Engine) -> int:
 
 
 def status(process: Process) -> str:
-    return psutil.Process(process.popen.pid).status()
+    return psutil.Process(process.pid).status()
 
 
 def stop(process: Process) -> None:
-    os.kill(process.popen.pid, signal.SIGSTOP)
+    os.kill(process.pid, signal.SIGSTOP)
     wait_until(lambda: status(process) == psutil.STATUS_STOPPED, "the process to stop")
 
 
 def end(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
-    os.kill(process.popen.pid, number)
+    os.kill(process.pid, number)
     process.popen.wait()
 
 
@@ -192,7 +200,7 @@ def test_what_a_dead_process_was_computing_is_blamed_with_how_it_died(
         pool.show(process, claim(engine, ids[:2]))
         keeper.look()
         end(process, signal.SIGSEGV)
-        pool.processes.remove(process)  # as the pool does, which has its status
+        pool.forget(process)
         keeper.look()
         keeper.look()
         assert [shown.pid for shown in pool.board.read()] == [neighbour.pid]
@@ -201,17 +209,16 @@ def test_what_a_dead_process_was_computing_is_blamed_with_how_it_died(
     assert rows(engine, ids[:1])[0].error == {"class": "crashed", "message": message}
 
 
-def test_how_a_process_died_is_known_that_was_only_seen_before_its_start(
-    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID]
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_how_a_process_died_is_told_that_no_look_has_met_alive(
+    engine: Engine, pool: Processes, settings: Settings, ids: list[uuid.UUID], *, is_forgotten: bool
 ) -> None:
-    process = pool.start()
-    process.is_started = False
     keeper = keeper_of(engine, settings.model_copy(update={"crash_limit": 1}), pool)
-    keeper.look()
-    process.is_started = True
+    process = pool.start()
     pool.show(process, claim(engine, ids[:1]))
     end(process, signal.SIGSEGV)
-    pool.processes.remove(process)
+    if is_forgotten:
+        pool.forget(process)
     keeper.look()
     keeper.look()
     assert "it was killed by SIGSEGV" in (rows(engine, ids[:1])[0].error or {})["message"]

@@ -88,20 +88,6 @@ def test_no_process_is_forked_while_the_thread_works(engine: Engine, settings: S
     assert has_forked.is_set()
 
 
-def test_a_new_process_is_looked_at_at_once(
-    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("worker.presence._LOOK_S", 10 * PATIENCE_S)
-    keeper = Counting()
-    presence = presence_of(engine, settings.model_copy(update={"renew_s": 10 * PATIENCE_S}), keeper)
-    presence.enter()
-    wait_until(lambda: keeper.n_looks > 0, "the first look")
-    seen = keeper.n_looks
-    fork_and_end(threading.Event())
-    wait_until(lambda: keeper.n_looks > seen, "a look at the new process")
-    presence.leave()
-
-
 def test_leases_are_renewed_also_where_the_beat_cannot_be_recorded(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

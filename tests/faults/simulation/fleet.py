@@ -3,7 +3,7 @@
 import contextlib
 import math
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from faults.simulation.actors import Actor
@@ -115,9 +115,6 @@ class Pool:
 
     def __init__(self, worker: "Worker") -> None:
         self._worker = worker
-
-    def update(self, *, shown: Collection[int]) -> None:
-        """Nothing is remembered."""
 
     def is_dead(self, pid: int) -> bool:
         """Whether it has ended."""
