@@ -6,6 +6,7 @@ Durations are seconds. Nothing else in the project reads the environment, except
 its processes (hqnas/launcher/lifeline.py).
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Literal, Self
@@ -119,16 +120,24 @@ class Settings(BaseSettings):
                 "HQNAS_DATABASE_URL has to begin with postgresql://, the only database that hqnas knows"
             )
         # Only the processes of the service need it, and the client starts sooner without.
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import make_conninfo
         from sqlalchemy import make_url
 
-        try:
-            is_misread = "@" in (make_url(url).host or "")
-        except ValueError:
-            is_misread = True
-        if is_misread:
+        parsed = None
+        with contextlib.suppress(ValueError):
+            parsed = make_url(url)
+        if parsed is None or "@" in (parsed.host or ""):
             # Raised outside of the `except`: that error quotes a piece of the password.
             raise InvalidSettings(
                 "HQNAS_DATABASE_URL does not read as postgresql://user:password@host:5432/name; percent-encode what is "
                 "special in its password ('@' as %40, '/' as %2F), and let the port be one number"
             )
+        try:
+            make_conninfo(**dict.fromkeys(parsed.query, ""))
+        except ProgrammingError as error:
+            raise InvalidSettings(
+                f"HQNAS_DATABASE_URL: {str(error).strip()}; "
+                "what stands after its '?' are options of PostgreSQL's own client, like sslmode"
+            ) from error
         return url

@@ -167,6 +167,18 @@ def test_a_database_whose_password_is_not_encoded_is_refused_without_it(
     assert not {"sec", "ret"} & set(re.findall(r"\w+", result.stderr))
 
 
+def test_an_option_that_the_database_client_does_not_know_is_refused_by_its_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HQNAS_DATABASE_URL", "postgresql://u:secret@db/hqnas?sslmode=require&pool=5")
+
+    result = run("check")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith('hqnas: HQNAS_DATABASE_URL: invalid connection option "pool"; ')
+    assert "secret" not in result.stderr
+
+
 @pytest.mark.parametrize("address", ["u:a%40b%2Fc%3Ad@db:5432", "u:a/b:c@db", "[::1]:5432", ""])
 def test_a_database_that_can_be_read_is_taken_as_it_is(address: str) -> None:
     url = f"postgresql://{address}/hqnas?host=/a@b"
