@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing import current_process
 from typing import Any, Final
 
@@ -156,20 +156,23 @@ def _has_work_that_nobody_takes(board: Board) -> bool:
 
 def _pool_of(process: Any) -> Pool:
     """Returns the processes of Celery's pool, none before it has started."""
+    clean_up: Callable[[PoolProcess], None] | None = None
 
     def processes() -> Iterable[PoolProcess]:
         pool = process.pool._pool
         return [] if pool is None else list(pool._pool)
 
-    def remember_ends(**_: object) -> None:
-        pool = process.pool._pool
-        clean_up = pool.on_process_down  # a new one whenever Celery has connected to the broker
-
-        def on_process_down(ended: PoolProcess) -> None:
-            found.remember(ended)
+    def remember(ended: PoolProcess) -> None:
+        found.remember(ended)
+        if clean_up is not None:
             clean_up(ended)
 
-        pool.on_process_down = on_process_down
+    def remember_ends(**_: object) -> None:
+        nonlocal clean_up
+        pool = process.pool._pool
+        if pool.on_process_down is not remember:
+            # With Redis, Celery has its own, and a new one whenever it has connected; with a folder, none.
+            clean_up, pool.on_process_down = pool.on_process_down, remember
 
     found = Pool(processes)
     worker_ready.connect(remember_ends, weak=False)

@@ -33,9 +33,16 @@ HARMLESS = {**SPEC, "space": {"qubits": [2, 3], "layers": [3]}}
 
 
 @pytest.fixture
-def environment(engine: Engine, database_url: str, cache: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A controller on the empty test database and a Redis of the test's own."""
-    with redis_server(tmp_path) as broker_url:
+def environment(
+    engine: Engine, database_url: str, cache: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[dict[str, str]]:
+    """A controller on the empty test database and a broker of the test's own: Redis, or a `folder` if asked for.
+
+    Celery has another pool where its broker is a folder.
+    """
+    is_folder = getattr(request, "param", "redis") == "folder"
+    broker = contextlib.nullcontext(f"filesystem://{tmp_path / 'broker'}") if is_folder else redis_server(tmp_path)
+    with broker as broker_url:
         settings = {
             "HQNAS_DATABASE_URL": database_url,
             "HQNAS_BROKER_URL": broker_url,
@@ -73,13 +80,15 @@ def running(engine: Engine) -> list[Evaluation]:
         return list(work.session.scalars(select(Evaluation).where(Evaluation.state == EvaluationState.RUNNING)))
 
 
+@pytest.mark.parametrize("environment", ["redis", "folder"], indirect=True)
 def test_poison_is_quarantined_with_its_reason_and_its_neighbours_are_unharmed(
     tmp_path: Path, environment: dict[str, str], engine: Engine
 ) -> None:
     limits = {"HQNAS_TIME_LIMIT_S": "4", "HQNAS_MEMORY_LIMIT_GIB": "1"}
     search = submit(engine, **{**SPEC, "space": {"qubits": [2, 3], "layers": [1, 2, 3, 4]}})
-    with worker(tmp_path, {**environment, **limits}, "w", slots=2):
-        wait_until(lambda: state(engine, search) not in SEARCH_OPEN, "the search to end")
+    with worker(tmp_path, {**environment, **limits}, "w", slots=2) as process:
+        wait_until(lambda: state(engine, search) not in SEARCH_OPEN or process.poll() is not None, "the search to end")
+        assert process.poll() is None
     search = reload(engine, search)
     assert (search.state, search.n_settled, search.n_failed) == (SearchState.FINISHED, 8, 4)
     found = {(one.genome["qubits"], one.genome["layers"]): one for one in candidates(engine, search)}
